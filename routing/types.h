@@ -31,7 +31,8 @@ struct GatewayId {
     [[nodiscard]] base::ByteView view() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
     [[nodiscard]] static GatewayId from(base::ByteView view) {
         GatewayId id;
-        for (std::size_t i = 0; i < id.bytes.size() && i < view.size(); ++i) id.bytes[i] = static_cast<std::uint8_t>(view[i]);
+        for (std::size_t i = 0; i < id.bytes.size() && i < view.size(); ++i)
+            id.bytes[i] = static_cast<std::uint8_t>(view[i]);
         return id;
     }
 };
@@ -39,7 +40,8 @@ struct GatewayIdHash {
     std::size_t operator()(const GatewayId& id) const { return base::hash_bytes(id.view()); }
 };
 
-/// A gateway as this process numbers it: dense, given at first sight, never reused within a process.  0 is this gateway itself.
+/// A gateway as this process numbers it: dense, given at first sight, never reused within a process.  0 is this gateway
+/// itself.
 using GatewayIndex = std::uint32_t;
 inline constexpr GatewayIndex gateway_self = 0;
 inline constexpr GatewayIndex gateway_none = 0xffffffff;

@@ -9,7 +9,8 @@
 
 namespace base {
 
-/// A fast 64-bit hash of `bytes`.  The same on every machine; its values may be compared between processes of one version.
+/// A fast 64-bit hash of `bytes`.  The same on every machine; its values may be compared between processes of one
+/// version.
 inline std::uint64_t hash_bytes(std::string_view bytes, std::uint64_t seed = 0) {
     __extension__ using Wide = unsigned __int128;
     constexpr std::uint64_t multiplier = 0x9fb21c651e98df25ULL;

@@ -23,8 +23,9 @@ Failure<E> failure(E error) {
 template <typename T, typename E>
 class [[nodiscard]] Result {
   public:
-    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}             // NOLINT(google-explicit-constructor)
-    Result(Failure<E> wrong) : state_(std::in_place_index<1>, std::move(wrong.error)) {}  // NOLINT(google-explicit-constructor)
+    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+    Result(Failure<E> wrong)
+        : state_(std::in_place_index<1>, std::move(wrong.error)) {}  // NOLINT(google-explicit-constructor)
 
     [[nodiscard]] bool ok() const { return state_.index() == 0; }
     explicit operator bool() const { return ok(); }
@@ -54,7 +55,8 @@ template <typename E>
 class [[nodiscard]] Result<void, E> {
   public:
     Result() = default;
-    Result(Failure<E> wrong) : state_(std::in_place_index<1>, std::move(wrong.error)) {}  // NOLINT(google-explicit-constructor)
+    Result(Failure<E> wrong)
+        : state_(std::in_place_index<1>, std::move(wrong.error)) {}  // NOLINT(google-explicit-constructor)
 
     [[nodiscard]] bool ok() const { return state_.index() == 0; }
     explicit operator bool() const { return ok(); }

@@ -4,7 +4,9 @@ namespace base {
 
 namespace {
 
-bool is_wildcard_token(std::string_view token) { return token == "*" || token == ">"; }
+bool is_wildcard_token(std::string_view token) {
+    return token == "*" || token == ">";
+}
 
 }  // namespace
 
