@@ -1,0 +1,414 @@
+#include "routing/router.h"
+
+#include <algorithm>
+
+#include "routing/base/hash.h"
+#include "routing/route_cache.h"
+
+namespace routing {
+
+namespace {
+
+// Emptied groups that are kept for later.  Source: more groups on one subject than this are rare.
+constexpr std::size_t spare_groups_max = 64;
+
+// A queue group's places come once per filter that matches: sorts them and adds up the weights of each place.
+void merge_places(RouteGroup& group) {
+    const auto before = [](const RemoteMember& a, const RemoteMember& b) {
+        return a.kind != b.kind ? a.kind < b.kind : a.index < b.index;
+    };
+    std::sort(group.remote.begin(), group.remote.end(), before);
+    std::size_t kept = 0;
+    for (const RemoteMember& member : group.remote) {
+        if (kept > 0 && !before(group.remote[kept - 1], member)) {
+            group.remote[kept - 1].weight += member.weight;
+        } else {
+            group.remote[kept++] = member;
+        }
+    }
+    group.remote.resize(kept);
+    for (const RemoteMember& member : group.remote) {
+        if (member.kind == RemoteMember::Kind::shard) {
+            group.shard_weight += member.weight;
+        } else if (member.reachable) {
+            group.reachable_weight += member.weight;
+        } else {
+            group.remembered_weight += member.weight;
+        }
+    }
+}
+
+template <typename T>
+void sort_unique(std::vector<T>& items) {
+    std::sort(items.begin(), items.end());
+    items.erase(std::unique(items.begin(), items.end()), items.end());
+}
+
+}  // namespace
+
+Router::Router(RouterOptions options)
+    : hash_seed_(options.hash_seed),
+      index_(options.hash_seed),
+      cache_(std::make_unique<RouteCache>(options.cache_entries, options.cache_receivers_max)),
+      nobody_(std::make_unique<CachedRoute>()) {
+    last_ = nobody_.get();
+}
+
+Router::~Router() = default;
+
+// ---- Interest -------------------------------------------------------------------------------------------------------
+
+std::uint32_t Router::find_queue(std::string_view queue) const {
+    return queue_index_.find(base::hash_bytes(queue, hash_seed_),
+                             [&](std::uint32_t id) { return queues_[id].text == queue; });
+}
+
+std::uint32_t Router::use_queue(std::string_view queue) {
+    std::uint32_t id = find_queue(queue);
+    if (id == index_none) {
+        id = queues_.allocate();
+        queues_[id].text = queue;
+        queue_index_.insert(base::hash_bytes(queue, hash_seed_), id);
+    }
+    ++queues_[id].uses;
+    return id;
+}
+
+void Router::release_queue(std::uint32_t queue) {
+    if (--queues_[queue].uses > 0) return;
+    queue_index_.erase(base::hash_bytes(queues_[queue].text, hash_seed_), queue);
+    queues_.free(queue);
+}
+
+std::uint64_t Router::interest_hash(FilterId filter, PlaceKind kind, std::uint32_t place, std::uint32_t queue) const {
+    const std::uint64_t where = (static_cast<std::uint64_t>(kind) << 32) | place;
+    const std::uint64_t what = (static_cast<std::uint64_t>(filter) << 32) | queue;
+    return base::mix_bits(what ^ base::mix_bits(where ^ hash_seed_));
+}
+
+std::uint32_t Router::find_interest(FilterId filter, PlaceKind kind, std::uint32_t place,
+                                    std::string_view queue_name) const {
+    std::uint32_t queue = index_none;
+    if (!queue_name.empty()) {
+        queue = find_queue(queue_name);
+        if (queue == index_none) return index_none;
+    }
+    return interest_index_.find(interest_hash(filter, kind, place, queue), [&](std::uint32_t id) {
+        const Interest& interest = interests_[id];
+        return interest.filter == filter && interest.queue == queue && interest.kind == kind && interest.place == place;
+    });
+}
+
+std::uint32_t Router::make_interest(FilterId filter, PlaceKind kind, std::uint32_t place, std::string_view queue) {
+    const std::uint32_t id = interests_.allocate();
+    Interest& interest = interests_[id];
+    interest.filter = filter;
+    interest.queue = queue.empty() ? index_none : use_queue(queue);
+    interest.kind = kind;
+    interest.place = place;
+    interest.next = index_.head(filter);
+    if (interest.next != index_none) interests_[interest.next].previous = id;
+    index_.head(filter) = id;
+    interest_index_.insert(interest_hash(filter, kind, place, interest.queue), id);
+    return id;
+}
+
+void Router::remove_interest(std::uint32_t id) {
+    const Interest& interest = interests_[id];
+    interest_index_.erase(interest_hash(interest.filter, interest.kind, interest.place, interest.queue), id);
+    if (interest.next != index_none) interests_[interest.next].previous = interest.previous;
+    if (interest.previous != index_none) {
+        interests_[interest.previous].next = interest.next;
+    } else {
+        index_.head(interest.filter) = interest.next;
+    }
+    if (interest.queue != index_none) release_queue(interest.queue);
+    if (index_.head(interest.filter) == index_none) index_.erase(interest.filter);
+    interests_.free(id);
+}
+
+SubscriptionId Router::subscribe(AccountId account, std::string_view filter, std::string_view queue,
+                                 ConnectionId connection) {
+    const FilterId at = index_.insert(account, filter);
+    std::uint32_t wanted = find_interest(at, PlaceKind::local, 0, queue);
+    if (wanted == index_none) wanted = make_interest(at, PlaceKind::local, 0, queue);
+    Interest& interest = interests_[wanted];
+    const std::uint32_t slot = subscriptions_.allocate();
+    if (slot == subscription_generations_.size()) subscription_generations_.push_back(0);
+    if (++subscription_generations_[slot] == 0) ++subscription_generations_[slot];
+    subscriptions_[slot] = {connection, wanted, interest.members, index_none};
+    if (interest.members != index_none) subscriptions_[interest.members].previous = slot;
+    interest.members = slot;
+    ++interest.weight;
+    mark_dirty(wanted);
+    outdate(at);
+    return {slot, subscription_generations_[slot]};
+}
+
+bool Router::alive(SubscriptionId id) const {
+    return id.slot < subscription_generations_.size() && subscription_generations_[id.slot] == id.generation &&
+           subscriptions_[id.slot].interest != index_none;
+}
+
+bool Router::unsubscribe(SubscriptionId id) {
+    if (!alive(id)) return false;
+    const Subscription gone = subscriptions_[id.slot];
+    Interest& interest = interests_[gone.interest];
+    if (gone.next != index_none) subscriptions_[gone.next].previous = gone.previous;
+    if (gone.previous != index_none) {
+        subscriptions_[gone.previous].next = gone.next;
+    } else {
+        interest.members = gone.next;
+    }
+    subscriptions_.free(id.slot);
+    --interest.weight;
+    outdate(interest.filter);
+    mark_dirty(gone.interest);  // without members it stays until take_changes() has told it
+    return true;
+}
+
+std::uint32_t Router::local_weight(AccountId account, std::string_view filter, std::string_view queue) const {
+    const FilterId at = index_.find(account, filter);
+    if (at == filter_none) return 0;
+    const std::uint32_t found = find_interest(at, PlaceKind::local, 0, queue);
+    return found == index_none ? 0 : interests_[found].weight;
+}
+
+void Router::mark_dirty(std::uint32_t id) {
+    if (interests_[id].dirty) return;
+    interests_[id].dirty = true;
+    dirty_.push_back(id);
+}
+
+std::vector<InterestChange> Router::take_changes() {
+    std::vector<InterestChange> changes;
+    for (const std::uint32_t id : dirty_) {
+        Interest& interest = interests_[id];
+        interest.dirty = false;
+        const bool plain = interest.queue == index_none;
+        const std::uint32_t weight = plain ? std::min(interest.weight, 1u) : interest.weight;
+        if (weight != interest.told) {
+            changes.push_back({});
+            InterestChange& change = changes.back();
+            change.account = index_.account(interest.filter);
+            change.filter = index_.text(interest.filter);
+            if (!plain) change.queue = queues_[interest.queue].text;
+            change.weight = weight;
+            interest.told = weight;
+        }
+        if (weight == 0) remove_interest(id);
+    }
+    dirty_.clear();
+    return changes;
+}
+
+void Router::set_place_interest(PlaceKind kind, std::uint32_t place, AccountId account, std::string_view filter,
+                                std::string_view queue, std::uint32_t weight) {
+    if (weight == 0) {
+        const FilterId at = index_.find(account, filter);
+        if (at == filter_none) return;
+        const std::uint32_t found = find_interest(at, kind, place, queue);
+        if (found == index_none) return;
+        outdate(at);
+        remove_interest(found);
+        return;
+    }
+    const FilterId at = index_.insert(account, filter);
+    std::uint32_t found = find_interest(at, kind, place, queue);
+    if (found == index_none) {
+        found = make_interest(at, kind, place, queue);
+    } else if (interests_[found].weight == weight || queue.empty()) {
+        return;
+    }
+    interests_[found].weight = weight;
+    outdate(at);
+}
+
+void Router::set_shard_interest(ShardIndex shard, AccountId account, std::string_view filter, std::string_view queue,
+                                std::uint32_t weight) {
+    set_place_interest(PlaceKind::shard, shard, account, filter, queue, weight);
+}
+
+void Router::set_gateway_interest(GatewayIndex gateway, AccountId account, std::string_view filter,
+                                  std::string_view queue, std::uint32_t weight) {
+    set_place_interest(PlaceKind::gateway, gateway, account, filter, queue, weight);
+}
+
+void Router::set_reachable(GatewayIndex gateway, bool reachable) {
+    if (this->reachable(gateway) == reachable) return;
+    if (gateway >= reachable_.size()) reachable_.resize(gateway + std::size_t{1});
+    reachable_[gateway] = reachable;
+    ++generation_all_;
+}
+
+void Router::forget_gateway(GatewayIndex gateway) {
+    for (std::uint32_t id = 0; id < interests_.end(); ++id) {
+        const Interest& interest = interests_[id];
+        if (interest.filter == filter_none || interest.kind != PlaceKind::gateway || interest.place != gateway)
+            continue;
+        outdate(interest.filter);
+        remove_interest(id);
+    }
+    set_reachable(gateway, false);
+}
+
+// ---- Routes ---------------------------------------------------------------------------------------------------------
+
+std::uint8_t Router::bucket(AccountId account, std::string_view subject) const {
+    const std::uint64_t hash = base::hash_bytes(subject.substr(0, subject.find('.')), hash_seed_ + account);
+    return static_cast<std::uint8_t>(hash >> 56);
+}
+
+void Router::outdate(FilterId filter) {
+    const std::string_view text = index_.text(filter);
+    const std::string_view first = text.substr(0, text.find('.'));
+    if (first == "*" || first == ">") {
+        ++generation_all_;
+    } else {
+        ++generation_[bucket(index_.account(filter), first)];
+    }
+}
+
+Route& Router::route(AccountId account, std::string_view subject) {
+    ++counters_.routes;
+    if (last_->is(account, subject) && last_->generation == generation(last_->bucket)) {
+        ++counters_.cache_hits;
+        return last_->route;
+    }
+    const std::uint64_t hash = index_.hash(account, subject);
+    CachedRoute* kept = cache_->find(hash, account, subject);
+    if (kept == nullptr) {
+        if (!cache_->seen_before(hash)) {
+            build(account, subject, hash, scratch_);
+            return scratch_;
+        }
+        kept = cache_->place(hash, account, subject);
+        kept->bucket = bucket(account, subject);
+    } else if (kept->generation == generation(kept->bucket)) {
+        ++counters_.cache_hits;
+        last_ = kept;
+        return kept->route;
+    }
+    build(account, subject, hash, kept->route);
+    if (!cache_->charge(kept)) {
+        std::swap(scratch_, kept->route);
+        cache_->remove(kept);
+        return scratch_;
+    }
+    kept->route.cached = true;
+    kept->generation = generation(kept->bucket);
+    last_ = kept;
+    return kept->route;
+}
+
+void Router::build(AccountId account, std::string_view subject, std::uint64_t hash, Route& route) {
+    ++counters_.matches;
+    recycle(route);
+    matched_.clear();
+    index_.match(account, subject, hash, matched_);
+    for (const FilterId filter : matched_) {
+        for (std::uint32_t id = index_.head(filter); id != index_none; id = interests_[id].next) {
+            const Interest& interest = interests_[id];
+            if (interest.weight == 0) continue;
+            if (interest.queue == index_none) {
+                add_plain(interest, route);
+            } else {
+                add_to_group(interest, route);
+            }
+        }
+    }
+    finish(route);
+}
+
+// Empties a route; its groups go where the next build() finds them with their memory.
+void Router::recycle(Route& route) {
+    route.plain.clear();
+    route.shards.clear();
+    route.gateways.clear();
+    route.remembered.clear();
+    for (RouteGroup& group : route.groups) {
+        if (spare_groups_.size() == spare_groups_max) break;
+        group.local.clear();
+        group.remote.clear();
+        group.shard_weight = group.reachable_weight = group.remembered_weight = 0;
+        spare_groups_.push_back(std::move(group));
+    }
+    route.groups.clear();
+    route.cached = false;
+    route.volatile_targets = index_none;
+    route.durable_targets = index_none;
+    route.flags = 0;
+}
+
+void Router::add_local(const Interest& interest, std::vector<LocalReceiver>& out) const {
+    for (std::uint32_t slot = interest.members; slot != index_none; slot = subscriptions_[slot].next) {
+        out.push_back({slot, subscriptions_[slot].connection, {}});
+    }
+}
+
+void Router::add_plain(const Interest& interest, Route& route) const {
+    switch (interest.kind) {
+        case PlaceKind::local:
+            add_local(interest, route.plain);
+            break;
+        case PlaceKind::shard:
+            route.shards.push_back(static_cast<ShardIndex>(interest.place));
+            break;
+        case PlaceKind::gateway:
+            (reachable(interest.place) ? route.gateways : route.remembered).push_back(interest.place);
+            break;
+    }
+}
+
+void Router::add_to_group(const Interest& interest, Route& route) {
+    QueueName& queue = queues_[interest.queue];
+    if (queue.group == 0) {
+        if (spare_groups_.empty()) {
+            route.groups.push_back({});
+        } else {
+            route.groups.push_back(std::move(spare_groups_.back()));
+            spare_groups_.pop_back();
+        }
+        route.groups.back().queue = queue.text;
+        group_queues_.push_back(interest.queue);
+        queue.group = static_cast<std::uint32_t>(route.groups.size());
+    }
+    RouteGroup& group = route.groups[queue.group - 1];
+    switch (interest.kind) {
+        case PlaceKind::local:
+            add_local(interest, group.local);
+            break;
+        case PlaceKind::shard:
+            group.remote.push_back({RemoteMember::Kind::shard, true, interest.place, interest.weight, index_none});
+            break;
+        case PlaceKind::gateway:
+            group.remote.push_back(
+                {RemoteMember::Kind::gateway, reachable(interest.place), interest.place, interest.weight, index_none});
+            break;
+    }
+}
+
+void Router::finish(Route& route) {
+    sort_unique(route.shards);
+    sort_unique(route.gateways);
+    sort_unique(route.remembered);
+    for (RouteGroup& group : route.groups) merge_places(group);
+    for (const std::uint32_t queue : group_queues_) queues_[queue].group = 0;
+    group_queues_.clear();
+    std::sort(route.groups.begin(), route.groups.end(),
+              [](const RouteGroup& a, const RouteGroup& b) { return a.queue < b.queue; });
+}
+
+RouterStats Router::stats() const {
+    RouterStats stats = counters_;
+    stats.cache_evictions = cache_->evictions();
+    stats.cached_routes = cache_->size();
+    stats.subscriptions = subscriptions_.used();
+    stats.filters = index_.size();
+    stats.interests = interests_.used();
+    stats.bytes = index_.bytes() + interests_.bytes() + interest_index_.bytes() + subscriptions_.bytes() +
+                  subscription_generations_.capacity() * sizeof(std::uint32_t) + queues_.bytes() + queue_index_.bytes();
+    return stats;
+}
+
+}  // namespace routing

@@ -1,0 +1,191 @@
+// Who gets a message: the subscriptions of this shard, and what the sibling shards and the other gateways want.
+// A sibling shard and another gateway are the same kind of thing: a place with interest.
+// Leaves to others: sessions and sending (the shard), how interest travels (shard_mail, the node), inbox routes (the
+// node): to the router an inbox is a subject like any other.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "routing/id_table.h"
+#include "routing/route.h"
+#include "routing/slot_pool.h"
+#include "routing/subscription_index.h"
+#include "routing/types.h"
+
+namespace routing {
+
+class RouteCache;
+struct CachedRoute;
+
+/// What this shard wants of one (account, filter, queue), when it is no longer what take_changes() said last.
+struct InterestChange {
+    AccountId account = account_global;
+    std::string filter;
+    std::string queue;         ///< empty: plain
+    std::uint32_t weight = 0;  ///< subscriptions of this shard now (plain: at most 1 is told); 0: none are left
+    bool operator==(const InterestChange&) const = default;
+};
+
+/// Counted over the life of the router, except where a line says "now".
+struct RouterStats {
+    std::uint64_t routes = 0;      ///< calls of route(): cache_hits + matches
+    std::uint64_t matches = 0;     ///< answered by matching against the index
+    std::uint64_t cache_hits = 0;  ///< answered without
+    std::uint64_t cache_evictions = 0;
+    std::uint64_t subscriptions = 0;  ///< of this shard, now
+    std::uint64_t filters = 0;        ///< of all places, now
+    std::uint64_t interests = 0;      ///< (place, account, filter, queue), now
+    std::uint64_t cached_routes = 0;  ///< now
+    std::uint64_t bytes = 0;          ///< held by index and interest, now; without the cache and malloc's own
+};
+
+struct RouterOptions {
+    std::uint64_t hash_seed = 0;  ///< a secret of the process; nothing visible depends on it
+    /// Routes kept.  A power of two, at least 4.  Source: DESIGN 3; stock keeps 1,024 for all and 512 per connection.
+    std::uint32_t cache_entries = 16384;
+    /// Receivers, members and places held by all cached routes together; above it, old routes give way.
+    /// A route that is larger alone is not kept.  Source: 48 bytes and a rendered head each, so some 40 MB at worst.
+    std::uint32_t cache_receivers_max = 262144;
+};
+
+/// One shard's view of all interest.
+/// Place: owned by gateway/shard; the simulator has one per gateway.
+/// Threads: one, the shard's.  Nothing here locks, reads a clock or allocates on a cached route.
+class Router {
+  public:
+    explicit Router(RouterOptions options = {});
+    ~Router();
+    Router(const Router&) = delete;
+    Router& operator=(const Router&) = delete;
+
+    /// Adds a subscription of this shard.  `queue` empty: plain.  `filter` is valid (the session has checked it).
+    /// Returns its id: slots are dense and reused at once, a reused slot has another generation (never 0).
+    SubscriptionId subscribe(AccountId account, std::string_view filter, std::string_view queue,
+                             ConnectionId connection);
+
+    /// Removes it.  An id that is no longer in use is ignored (false), so a late second removal does no harm.
+    bool unsubscribe(SubscriptionId id);
+
+    /// True while the subscription is there.
+    [[nodiscard]] bool alive(SubscriptionId id) const;
+
+    /// How many subscriptions of this shard have exactly this filter and queue.
+    [[nodiscard]] std::uint32_t local_weight(AccountId account, std::string_view filter, std::string_view queue) const;
+
+    /// What changed in this shard's own interest since the last call, each (account, filter, queue) once, in the order
+    /// of first change.  What went away and came back meanwhile (or came and went) is not in it unless its weight
+    /// differs from what was told last.
+    [[nodiscard]] std::vector<InterestChange> take_changes();
+    [[nodiscard]] bool has_changes() const { return !dirty_.empty(); }
+
+    /// What a sibling shard wants: `weight` subscriptions; 0 removes.  A plain weight above 0 is only "wants it".
+    void set_shard_interest(ShardIndex shard, AccountId account, std::string_view filter, std::string_view queue,
+                            std::uint32_t weight);
+
+    /// What another gateway wants, in the same way.  Counted as remembered until set_reachable(gateway, true).
+    void set_gateway_interest(GatewayIndex gateway, AccountId account, std::string_view filter, std::string_view queue,
+                              std::uint32_t weight);
+
+    /// Whether the gateway is connected in the current tree.  Its interest stays either way.
+    void set_reachable(GatewayIndex gateway, bool reachable);
+    [[nodiscard]] bool reachable(GatewayIndex gateway) const {
+        return gateway < reachable_.size() && reachable_[gateway];
+    }
+
+    /// Removes all interest of the gateway, and its reachability.  Cost: one pass over all interest.
+    void forget_gateway(GatewayIndex gateway);
+
+    /// Who gets messages of `subject` (a subject with an empty token: nobody).
+    /// A subject seen twice in a while is kept in a cache of fixed size; a cached route is used as long as no filter
+    /// that could match it came or went, no weight in it changed, and no gateway's reachability did.
+    /// Borrows: the route is valid until the next call on this router.
+    Route& route(AccountId account, std::string_view subject);
+
+    [[nodiscard]] RouterStats stats() const;
+
+  private:
+    enum class PlaceKind : std::uint8_t { local, shard, gateway };
+
+    /// (filter, place, queue): one list element of a filter, found through interest_index_.
+    struct Interest {
+        FilterId filter = filter_none;
+        std::uint32_t next = index_none;  ///< in the filter's list
+        std::uint32_t previous = index_none;
+        std::uint32_t queue = index_none;    ///< number of the queue name; none: plain
+        std::uint32_t weight = 0;            ///< local: number of members
+        std::uint32_t place = 0;             ///< ShardIndex or GatewayIndex; local: 0
+        std::uint32_t members = index_none;  ///< local: first subscription
+        std::uint32_t told = 0;              ///< local: weight that take_changes() told last
+        PlaceKind kind = PlaceKind::local;
+        bool dirty = false;  ///< local: in dirty_
+    };
+
+    struct Subscription {
+        ConnectionId connection = 0;
+        std::uint32_t interest = index_none;
+        std::uint32_t next = index_none;  ///< among the members of its interest
+        std::uint32_t previous = index_none;
+    };
+
+    struct QueueName {
+        std::string text;
+        std::uint32_t uses = 0;
+        std::uint32_t group = 0;  ///< scratch of build(): 1 + position in Route::groups while one is built
+    };
+
+    [[nodiscard]] std::uint32_t find_queue(std::string_view queue) const;
+    std::uint32_t use_queue(std::string_view queue);
+    void release_queue(std::uint32_t queue);
+    [[nodiscard]] std::uint64_t interest_hash(FilterId filter, PlaceKind kind, std::uint32_t place,
+                                              std::uint32_t queue) const;
+    [[nodiscard]] std::uint32_t find_interest(FilterId filter, PlaceKind kind, std::uint32_t place,
+                                              std::string_view queue) const;
+    std::uint32_t make_interest(FilterId filter, PlaceKind kind, std::uint32_t place, std::string_view queue);
+    void remove_interest(std::uint32_t id);
+    void set_place_interest(PlaceKind kind, std::uint32_t place, AccountId account, std::string_view filter,
+                            std::string_view queue, std::uint32_t weight);
+    void mark_dirty(std::uint32_t id);
+
+    [[nodiscard]] std::uint8_t bucket(AccountId account, std::string_view subject) const;
+    [[nodiscard]] std::uint64_t generation(std::uint8_t bucket) const { return generation_all_ + generation_[bucket]; }
+    void outdate(FilterId filter);
+
+    void build(AccountId account, std::string_view subject, std::uint64_t hash, Route& route);
+    void recycle(Route& route);
+    void add_local(const Interest& interest, std::vector<LocalReceiver>& out) const;
+    void add_plain(const Interest& interest, Route& route) const;
+    void add_to_group(const Interest& interest, Route& route);
+    void finish(Route& route);
+
+    std::uint64_t hash_seed_;
+    SubscriptionIndex index_;
+    SlotPool<Interest> interests_;
+    IdTable interest_index_;
+    SlotPool<Subscription> subscriptions_;
+    std::vector<std::uint32_t> subscription_generations_;  ///< by slot; survives reuse
+    SlotPool<QueueName> queues_;
+    IdTable queue_index_;
+    std::vector<bool> reachable_;
+    std::vector<std::uint32_t> dirty_;
+
+    // A route is up to date while the sum of these two is what it was; both only grow.
+    std::uint64_t generation_all_ = 1;             ///< filters with a leading wildcard, reachability
+    std::array<std::uint64_t, 256> generation_{};  ///< other filters, by hash of (account, first token)
+
+    std::unique_ptr<RouteCache> cache_;
+    CachedRoute* last_;                    ///< the route used last; always points at a record of the cache, live or not
+    std::unique_ptr<CachedRoute> nobody_;  ///< what last_ points at before there is one
+    Route scratch_;                        ///< the route of a subject that is not kept
+    std::vector<FilterId> matched_;        // scratch of build()
+    std::vector<std::uint32_t> group_queues_;  // scratch of build(): queue numbers, as in Route::groups
+    std::vector<RouteGroup> spare_groups_;     // emptied groups, whose memory build() uses again
+    RouterStats counters_;
+};
+
+}  // namespace routing

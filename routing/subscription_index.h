@@ -1,0 +1,131 @@
+// Which filters match a subject: an exact filter by one hash lookup, wildcard filters through a trie of tokens.
+// Leaves to others: who subscribed to a filter (the router hangs its lists on the filter's `head`).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "routing/id_table.h"
+#include "routing/slot_pool.h"
+#include "routing/types.h"
+
+namespace routing {
+
+/// A filter of one account while it is in the index; reused after erase().
+using FilterId = std::uint32_t;
+inline constexpr FilterId filter_none = IdTable::none;
+
+/// A set of (account, filter), each with one number of the owner's, and the question which of them match a subject.
+///
+/// Exact filters cost one record and 8-16 bytes of table; a wildcard filter adds a trie node per token that it does not
+/// share.  Everything lies in flat tables; matching is a loop with an explicit stack (no recursion), which visits no
+/// trie node twice, and allocates nothing once its scratch space has grown to the longest subject.
+/// Threads: one.
+/// Limits: none of its own; filters are as long as their publishers' control lines, numbers are 32 bits (checked).
+class SubscriptionIndex {
+  public:
+    /// `hash_seed` keeps a stranger from choosing subjects that collide; it changes nothing else.
+    explicit SubscriptionIndex(std::uint64_t hash_seed = 0) : hash_seed_(hash_seed) {}
+    ~SubscriptionIndex();
+    SubscriptionIndex(const SubscriptionIndex&) = delete;
+    SubscriptionIndex& operator=(const SubscriptionIndex&) = delete;
+
+    /// The id of (account, filter), added now if it is not there.  `filter` is valid (base::is_valid_filter; checked by
+    /// the session or the codec that took it in); it is copied.
+    FilterId insert(AccountId account, std::string_view filter);
+
+    /// The id of (account, filter), or filter_none.
+    [[nodiscard]] FilterId find(AccountId account, std::string_view filter) const;
+
+    /// Takes the filter out; its id may be given out again.
+    void erase(FilterId id);
+
+    /// The number that the owner keeps with the filter; filter_none (all bits set) after insert().
+    [[nodiscard]] std::uint32_t& head(FilterId id) { return filters_[id].head; }
+    [[nodiscard]] std::uint32_t head(FilterId id) const { return filters_[id].head; }
+
+    /// Borrows: until the filter is erased.
+    [[nodiscard]] std::string_view text(FilterId id) const { return filters_[id].text(); }
+    [[nodiscard]] AccountId account(FilterId id) const { return filters_[id].account; }
+
+    /// The hash of (account, subject) that match() wants; also good for the caller's own tables.
+    [[nodiscard]] std::uint64_t hash(AccountId account, std::string_view subject) const;
+
+    /// Appends to `out` every filter of `account` that matches `subject`, each once: the exact one first, then wildcard
+    /// filters in the order of the trie (`>`, then the literal token, then `*`, at each level), which depends on
+    /// nothing but the filters.  A subject with an empty token matches nothing; `*` and `>` in a subject are literal.
+    /// `hash` is hash(account, subject).  Cost: bounded by the number of trie nodes of the account.
+    /// Source: nats-server server/sublist.go matchLevel; the empty token from match.
+    void match(AccountId account, std::string_view subject, std::uint64_t hash, std::vector<FilterId>& out);
+
+    /// How many filters there are.
+    [[nodiscard]] std::size_t size() const { return filters_.used(); }
+    [[nodiscard]] std::size_t wildcards() const { return filters_.used() - exact_.size(); }
+    /// What the index holds.  Unit: bytes, without malloc's own.
+    [[nodiscard]] std::size_t bytes() const;
+
+  private:
+    static constexpr std::size_t filter_inline_bytes_max = 48;
+    static constexpr std::size_t token_inline_bytes_max = 16;
+
+    /// One cache line for what most exact filters need: a match touches the table's slot and this.
+    struct alignas(64) Filter {
+        AccountId account = 0;
+        std::uint32_t head = filter_none;
+        std::uint32_t size = 0;
+        std::uint32_t node = IdTable::none;  ///< trie node where it ends; none: an exact filter
+        union {
+            char near[filter_inline_bytes_max] = {};
+            char* far;
+        };
+        [[nodiscard]] std::string_view text() const { return {size <= sizeof near ? near : far, size}; }
+    };
+    static_assert(sizeof(Filter) == 64);
+
+    /// One token position of the wildcard filters.  Literal children are found through edges_.
+    struct Node {
+        std::uint32_t parent = IdTable::none;
+        FilterId ends = filter_none;         ///< the filter whose last token this is
+        FilterId rest = filter_none;         ///< the filter that goes on with `>` from here
+        std::uint32_t star = IdTable::none;  ///< the child for `*`
+        std::uint32_t literals = 0;          ///< literal children
+        std::uint32_t token_size = 0;
+        std::uint64_t token_hash = 0;
+        union {
+            char near[token_inline_bytes_max] = {};
+            char* far;
+        };
+        [[nodiscard]] std::string_view token() const { return {token_size <= sizeof near ? near : far, token_size}; }
+    };
+
+    struct TokenAt {
+        std::string_view text;
+        std::uint64_t hash;  ///< 0: not computed yet
+    };
+    struct Visit {
+        std::uint32_t node;
+        std::uint32_t depth;
+    };
+
+    [[nodiscard]] std::uint64_t token_hash(std::string_view token) const;
+    [[nodiscard]] std::uint32_t child(std::uint32_t parent, std::string_view token, std::uint64_t hash) const;
+    std::uint32_t make_child(std::uint32_t parent, std::string_view token);
+    void drop_if_unused(std::uint32_t node);
+    [[nodiscard]] std::uint32_t root(AccountId account) const;
+    [[nodiscard]] FilterId find_wildcard(AccountId account, std::string_view filter) const;
+    FilterId make_filter(AccountId account, std::string_view filter);
+    void match_wildcards(std::uint32_t root, std::string_view subject, std::vector<FilterId>& out);
+
+    std::uint64_t hash_seed_;
+    SlotPool<Filter> filters_;
+    SlotPool<Node> nodes_;
+    IdTable exact_;  ///< hash(account, filter) -> FilterId
+    IdTable edges_;  ///< (parent node, token) -> node; a root is an edge from nowhere whose token is its account
+    std::size_t far_bytes_ = 0;
+    std::vector<TokenAt> tokens_;  // scratch of match_wildcards
+    std::vector<Visit> visits_;    // scratch of match_wildcards
+};
+
+}  // namespace routing
