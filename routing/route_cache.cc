@@ -27,7 +27,7 @@ RouteCache::RouteCache(std::uint32_t entries, std::uint32_t receivers_max)
     : entries_(entries),
       receivers_max_(receivers_max),
       table_(zeroed<Entry>(entries)),
-      seen_(zeroed<std::uint32_t>(entries)) {
+      seen_(zeroed<std::uint32_t>(std::size_t{entries} * seen_ways)) {
     BASE_CHECK(entries >= ways && (entries & (entries - 1)) == 0);
 }
 
@@ -45,10 +45,13 @@ CachedRoute* RouteCache::find(std::uint64_t hash, AccountId account, std::string
 }
 
 bool RouteCache::seen_before(std::uint64_t hash) {
-    std::uint32_t& mark = seen_[hash & (entries_ - 1)];
+    std::uint32_t* set = &seen_[(hash & (entries_ - 1)) * seen_ways];
     const std::uint32_t tag = static_cast<std::uint32_t>(hash >> 32) | 1;  // never 0, which is "nothing yet"
-    if (mark == tag) return true;
-    mark = tag;
+    for (std::uint32_t way = 0; way < seen_ways; ++way) {
+        if (set[way] == tag) return true;
+    }
+    for (std::uint32_t way = seen_ways - 1; way > 0; --way) set[way] = set[way - 1];
+    set[0] = tag;
     return false;
 }
 

@@ -53,8 +53,11 @@ class RouteCache {
     [[nodiscard]] std::size_t size() const { return routes_.used(); }
     [[nodiscard]] std::uint64_t receivers() const { return receivers_; }
 
-    /// Entries that share a set, which fills one cache line.
-    static constexpr std::uint32_t ways = 4;
+    /// Entries that share a set: two cache lines, of which a hit mostly touches one.  With 10,000 subjects in use and
+    /// 16,384 entries, 2 % of the subjects find their set full (with four ways 6 %).
+    static constexpr std::uint32_t ways = 8;
+    /// Hashes remembered per entry of the cache, in sets of as many; the oldest of a set gives way.
+    static constexpr std::uint32_t seen_ways = 4;
 
   private:
     struct Entry {

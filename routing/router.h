@@ -47,7 +47,7 @@ struct RouterStats {
 
 struct RouterOptions {
     std::uint64_t hash_seed = 0;  ///< a secret of the process; nothing visible depends on it
-    /// Routes kept.  A power of two, at least 4.  Source: DESIGN 3; stock keeps 1,024 for all and 512 per connection.
+    /// Routes kept.  A power of two, at least 8.  Source: DESIGN 3; stock keeps 1,024 for all and 512 per connection.
     std::uint32_t cache_entries = 16384;
     /// Receivers, members and places held by all cached routes together; above it, old routes give way.
     /// A route that is larger alone is not kept.  Source: 48 bytes and a rendered head each, so some 40 MB at worst.
