@@ -149,15 +149,11 @@ class ClientSession {
     [[nodiscard]] const NatsParser& parser() const { return parser_; }
 
   private:
-    enum class Next : std::uint8_t { go_on, tell };  // whether the shard has to know
-
     [[nodiscard]] bool may_publish(const Publish& publish, base::Bytes& out);
     [[nodiscard]] SessionStep on_connect(std::string_view json, base::Instant now, base::Bytes& out);
     [[nodiscard]] SessionStep on_subscribe(base::Bytes& out);
     [[nodiscard]] SessionStep on_unsubscribe(base::Bytes& out);
     [[nodiscard]] SessionStep fail(NatsError error, base::Bytes& out);
-    void schedule_first_ping(base::Instant now);
-    void append_second_info(base::Bytes& out) const;
 
     const SessionSettings* settings_;
     NatsParser parser_;
@@ -175,7 +171,7 @@ class ClientSession {
     base::Instant last_in_{};    // last message, interest change or PING of the client
     base::Instant last_ping_{};  // when the last PING went out
     base::Instant next_ping_{};
-    base::Duration first_ping_jitter_{};
+    base::Duration first_ping_delay_{};
     std::uint64_t client_id_;
     std::string client_ip_;
     ConnectOptions options_;

@@ -76,17 +76,18 @@ class NatsParser {
 
   private:
     enum class State : std::uint8_t { control_line, payload, delivered_from_tail, broken };
-    enum class Verb : std::uint8_t { connect, pub, hpub, sub, unsub, ping, pong, info, ok, err };
-    struct Head;  // a verb and where its arguments begin
+    enum class Verb : std::uint8_t { pub, hpub, sub, unsub, ping, pong, connect, info, ok, err };
+    struct Line;
 
     Step fail(NatsError error);
+    bool step_short_pub(base::ByteView& in, Step& result);
     Step step_line(base::ByteView& in);
     Step continue_line(base::ByteView& in);
     Step continue_payload(base::ByteView& in);
-    Step keep_line(base::ByteView bytes);
-    Step on_line(Verb verb, std::string_view arguments, base::ByteView& in, bool arguments_in_tail);
-    Step on_publish(base::ByteView& in, std::uint32_t body_bytes, bool arguments_in_tail);
-    [[nodiscard]] bool parse_publish(std::string_view arguments, bool with_headers, std::uint32_t& body_bytes);
+    Line read_line(base::ByteView bytes) const;
+    Step on_line(const Line& line, base::ByteView& in);
+    Step on_publish(std::string_view arguments, bool with_headers, base::ByteView& in);
+    Step take_body(std::uint32_t body_bytes, base::ByteView& in);
     void release_tail();
 
     State state_ = State::control_line;
@@ -94,10 +95,9 @@ class NatsParser {
     bool headers_allowed_ = false;
     std::uint32_t payload_bytes_max_ = static_cast<std::uint32_t>(compat::payload_bytes_max);
     std::uint32_t control_line_bytes_max_ = static_cast<std::uint32_t>(compat::control_line_bytes_max);
-    // While state_ is payload: tail_ is subject, reply and then what has arrived of the body and its "\r\n".
+    // While a payload is collected: tail_ is subject, reply and then what has arrived of the body and its "\r\n".
     std::uint32_t subject_bytes_ = 0;
     std::uint32_t reply_bytes_ = 0;
-    std::uint32_t header_bytes_ = 0;
     std::uint32_t body_bytes_ = 0;
     base::Bytes tail_;
     ClientEvent event_;

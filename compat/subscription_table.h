@@ -18,6 +18,10 @@ inline constexpr SubscriptionIndex subscription_none = 0xffffffff;
 /// Memory: 40 bytes a subscription, its texts in one allocation, and at most 11 bytes of table.
 class SubscriptionTable {
   public:
+    /// `seed` makes the order of the hash table unknown to clients, who choose the sids.  Nothing visible depends on
+    /// it.
+    explicit SubscriptionTable(std::uint64_t seed) : seed_(seed) {}
+
     /// What is kept of a subscription.  `handle` is the caller's.
     struct Entry {
         std::uint64_t handle = 0;
@@ -58,12 +62,17 @@ class SubscriptionTable {
     [[nodiscard]] const Entry& at(SubscriptionIndex index) const { return entries_[index]; }
 
   private:
-    void place(std::uint32_t hash, SubscriptionIndex index);
-    void unplace(std::uint32_t hash, SubscriptionIndex index);
+    [[nodiscard]] std::uint32_t hash_of(std::string_view sid) const;
+    [[nodiscard]] std::size_t home(SubscriptionIndex index) const {
+        return entries_[index].hash_ & (buckets_.size() - 1);
+    }
+    void place(SubscriptionIndex index);
+    void unplace(SubscriptionIndex index);
     void rebuild(std::size_t buckets);
 
     std::vector<Entry> entries_;
     std::vector<SubscriptionIndex> buckets_;  // empty while few; else a power of two, subscription_none is free
+    std::uint64_t seed_;
     std::uint32_t size_ = 0;
     SubscriptionIndex free_ = subscription_none;
 };
