@@ -31,6 +31,13 @@ RouteCache::RouteCache(std::uint32_t entries, std::uint32_t receivers_max)
     BASE_CHECK(entries >= ways && (entries & (entries - 1)) == 0);
 }
 
+void RouteCache::prefetch(std::uint64_t hash) const {
+    const Entry* set = &table_[hash & (entries_ - 1) & ~(ways - 1)];
+    __builtin_prefetch(set);
+    __builtin_prefetch(set + ways / 2);
+    __builtin_prefetch(&seen_[(hash & (entries_ - 1)) * seen_ways]);
+}
+
 CachedRoute* RouteCache::find(std::uint64_t hash, AccountId account, std::string_view subject) {
     Entry* set = &table_[hash & (entries_ - 1) & ~(ways - 1)];
     for (std::uint32_t way = 0; way < ways; ++way) {

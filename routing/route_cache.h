@@ -35,6 +35,9 @@ class RouteCache {
     /// The route kept for the key, fresh or stale, or nullptr.
     [[nodiscard]] CachedRoute* find(std::uint64_t hash, AccountId account, std::string_view subject);
 
+    /// Starts loading what find() and seen_before() will look at.
+    void prefetch(std::uint64_t hash) const;
+
     /// True if this hash was asked about lately (by this function); it has been from now on.
     /// Two subjects may be taken for one, which costs a place in the cache, never a wrong answer.
     [[nodiscard]] bool seen_before(std::uint64_t hash);

@@ -139,6 +139,7 @@ SubscriptionId Router::subscribe(AccountId account, std::string_view filter, std
     subscriptions_[slot] = {connection, wanted, interest.members, index_none};
     if (interest.members != index_none) subscriptions_[interest.members].previous = slot;
     interest.members = slot;
+    interest.connection = connection;
     ++interest.weight;
     mark_dirty(wanted);
     outdate(at);
@@ -159,6 +160,7 @@ bool Router::unsubscribe(SubscriptionId id) {
         subscriptions_[gone.previous].next = gone.next;
     } else {
         interest.members = gone.next;
+        interest.connection = gone.next == index_none ? 0 : subscriptions_[gone.next].connection;
     }
     subscriptions_.free(id.slot);
     --interest.weight;
@@ -276,6 +278,8 @@ Route& Router::route(AccountId account, std::string_view subject) {
         return last_->route;
     }
     const std::uint64_t hash = index_.hash(account, subject);
+    cache_->prefetch(hash);
+    index_.prefetch(hash);
     CachedRoute* kept = cache_->find(hash, account, subject);
     if (kept == nullptr) {
         if (!cache_->seen_before(hash)) {
@@ -341,7 +345,10 @@ void Router::recycle(Route& route) {
 }
 
 void Router::add_local(const Interest& interest, std::vector<LocalReceiver>& out) const {
-    for (std::uint32_t slot = interest.members; slot != index_none; slot = subscriptions_[slot].next) {
+    out.push_back({interest.members, interest.connection, {}});
+    if (interest.weight == 1) return;
+    for (std::uint32_t slot = subscriptions_[interest.members].next; slot != index_none;
+         slot = subscriptions_[slot].next) {
         out.push_back({slot, subscriptions_[slot].connection, {}});
     }
 }

@@ -114,16 +114,17 @@ class Router {
 
     /// (filter, place, queue): one list element of a filter, found through interest_index_.
     struct Interest {
-        FilterId filter = filter_none;
-        std::uint32_t next = index_none;  ///< in the filter's list
-        std::uint32_t previous = index_none;
-        std::uint32_t queue = index_none;    ///< number of the queue name; none: plain
-        std::uint32_t weight = 0;            ///< local: number of members
-        std::uint32_t place = 0;             ///< ShardIndex or GatewayIndex; local: 0
+        ConnectionId connection = 0;  ///< local: of the first member, so that one member alone costs no look at it
         std::uint32_t members = index_none;  ///< local: first subscription
-        std::uint32_t told = 0;              ///< local: weight that take_changes() told last
+        std::uint32_t weight = 0;            ///< local: number of members
+        std::uint32_t next = index_none;     ///< in the filter's list
+        std::uint32_t queue = index_none;    ///< number of the queue name; none: plain
+        FilterId filter = filter_none;
+        std::uint32_t previous = index_none;  ///< in the filter's list
+        std::uint32_t place = 0;              ///< ShardIndex or GatewayIndex; local: 0
         PlaceKind kind = PlaceKind::local;
-        bool dirty = false;  ///< local: in dirty_
+        bool dirty = false;      ///< local: in dirty_
+        std::uint32_t told = 0;  ///< local: weight that take_changes() told last
     };
 
     struct Subscription {

@@ -60,6 +60,9 @@ class SubscriptionIndex {
     /// Source: nats-server server/sublist.go matchLevel; the empty token from match.
     void match(AccountId account, std::string_view subject, std::uint64_t hash, std::vector<FilterId>& out);
 
+    /// Starts loading what match() will look at first.
+    void prefetch(std::uint64_t hash) const { exact_.prefetch(hash); }
+
     /// How many filters there are.
     [[nodiscard]] std::size_t size() const { return filters_.used(); }
     [[nodiscard]] std::size_t wildcards() const { return filters_.used() - exact_.size(); }
