@@ -10,7 +10,7 @@ template <typename Groups>
 auto find_in(Groups& groups, std::string_view queue) -> decltype(groups.data()) {
     const auto found =
         std::lower_bound(groups.begin(), groups.end(), queue,
-                         [](const RouteGroup& group, std::string_view name) { return group.queue < name; });
+                         [](const RouteGroup& group, std::string_view name) { return group.queue.compare(name) < 0; });
     return found != groups.end() && found->queue == queue ? &*found : nullptr;
 }
 
