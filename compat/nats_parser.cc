@@ -366,7 +366,13 @@ NatsParser::Step NatsParser::continue_payload(base::ByteView& in) {
     const std::size_t whole = body_at + body_bytes_ + 2;
     const base::ByteView piece = in.substr(0, whole - tail_.size());
     const std::size_t needed = tail_.size() + piece.size();
-    if (needed > tail_.capacity()) tail_.reserve(std::min(whole, std::max(needed, 2 * tail_.capacity())));
+    if (needed > tail_.capacity()) {
+        // A new string, as reserve() on an old one may take twice what it has whatever is asked for.
+        base::Bytes larger;
+        larger.reserve(std::min(whole, std::max(needed, 2 * tail_.capacity())));
+        larger.append(tail_);
+        tail_.swap(larger);
+    }
     tail_.append(piece);
     in.remove_prefix(piece.size());
 

@@ -63,11 +63,27 @@ inline void append_delivery_parts(base::Bytes& out, std::string_view head, bool 
     out.append(line_end);
 }
 
-/// How many bytes append_delivery_parts appends.
+/// How many bytes append_delivery_parts appends and write_delivery_parts writes.
 [[nodiscard]] inline std::size_t delivery_bytes(std::string_view head, bool with_headers, std::string_view tail,
                                                 const OutgoingMessage& message) {
     return head.size() - (with_headers ? 0 : 1) + tail.size() + message.body.size() -
            (with_headers ? 0 : message.header_bytes) + line_end.size();
+}
+
+/// As append_delivery_parts, at `at`, where delivery_bytes() are free.  Returns the byte after it.
+[[nodiscard]] inline char* write_delivery_parts(char* at, std::string_view head, bool with_headers,
+                                                std::string_view tail, const OutgoingMessage& message) {
+    if (!with_headers) head.remove_prefix(1);
+    const auto put = [&at](std::string_view bytes) {
+        std::memcpy(at, bytes.data(), bytes.size());
+        at += bytes.size();
+    };
+    put(head);
+    put(tail);
+    const base::ByteView body = with_headers ? message.body : message.body.substr(message.header_bytes);
+    if (!body.empty()) put(body);
+    put(line_end);
+    return at;
 }
 
 /// Appends one MSG, or one HMSG if `headers_ok` and the message has a header block.  For a single receiver;

@@ -1,0 +1,30 @@
+// The one law of the client parser: how the input is cut does not matter.  Used by the fuzz harness, the replay and the
+// unit tests.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+
+#include "compat/nats_parser.h"
+#include "routing/base/bytes.h"
+
+namespace compat {
+
+/// Settings that change what a parser accepts.
+struct ParserCheckOptions {
+    bool headers_allowed = true;
+    std::uint32_t payload_bytes_max = 1 << 20;
+    std::uint32_t control_line_bytes_max = 4096;
+};
+
+/// Feeds `input` in pieces and writes down, one line an entry, every event and at last how it ended.
+/// `next_piece(left)` says how large the next piece is (1 to left; 0 counts as 1).  Every piece is an allocation of its
+/// own and gone before the next, so that a sanitizer sees any view that outlives its bytes.
+std::string parser_trace(base::ByteView input, const ParserCheckOptions& options,
+                         const std::function<std::size_t(std::size_t left)>& next_piece);
+
+/// The trace of the whole input in one piece.
+std::string parser_trace(base::ByteView input, const ParserCheckOptions& options);
+
+}  // namespace compat
