@@ -1,0 +1,200 @@
+#include "tests/bench/connection.h"
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace bench {
+namespace {
+
+constexpr int answer_ms_max = 10'000;
+constexpr std::string_view connect_line =
+    "CONNECT "
+    "{\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,\"protocol\":1,\"lang\":\"load\","
+    "\"version\":\"1\",\"name\":\"treegate load generator\"}\r\n";
+
+std::size_t number(std::string_view text) {
+    std::size_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size()) throw Failure("no number: " + std::string(text));
+    return value;
+}
+
+// Splits a control line at spaces into at most 6 words; returns how many.
+std::size_t split(std::string_view line, std::array<std::string_view, 6>& words) {
+    std::size_t count = 0;
+    while (!line.empty() && count < words.size()) {
+        const std::size_t space = std::min(line.find(' '), line.size());
+        if (space > 0) words[count++] = line.substr(0, space);
+        line.remove_prefix(std::min(space + 1, line.size()));
+    }
+    return count;
+}
+
+}  // namespace
+
+Connection::Connection(const std::string& address, Receiver* receiver, std::uint32_t tag)
+    : receiver_(receiver), tag_(tag), in_(read_bytes_max + (64 << 10)) {
+    const std::size_t colon = address.rfind(':');
+    if (colon == std::string::npos) throw Failure("an address is host:port, not " + address);
+    sockaddr_in peer{};
+    peer.sin_family = AF_INET;
+    peer.sin_port = htons(static_cast<std::uint16_t>(number(std::string_view(address).substr(colon + 1))));
+    if (inet_pton(AF_INET, address.substr(0, colon).c_str(), &peer.sin_addr) != 1)
+        throw Failure("not an IPv4 address: " + address);
+    fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd_ < 0 || connect(fd_, reinterpret_cast<const sockaddr*>(&peer), sizeof peer) != 0) {
+        throw Failure("connect to " + address + ": " + std::strerror(errno));
+    }
+    const int on = 1;
+    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
+    out_ = connect_line;
+    round_trip();
+}
+
+Connection::~Connection() {
+    if (fd_ >= 0) close(fd_);
+}
+
+void Connection::round_trip() {
+    out_ += "PING\r\n";
+    const std::uint64_t wanted = pongs_ + 1;
+    while (pongs_ < wanted) {
+        const bool all = flush();
+        pollfd poller{fd_, static_cast<short>(all ? POLLIN : POLLIN | POLLOUT), 0};
+        if (poll(&poller, 1, answer_ms_max) <= 0) throw Failure("no PONG within 10 s");
+        if (poller.revents & ~POLLOUT) read();
+    }
+}
+
+bool Connection::flush() {
+    while (sent_ < out_.size()) {
+        const ssize_t n = send(fd_, out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
+        if (n < 0) {
+            if (errno == EAGAIN || errno == EINTR) return false;
+            throw Failure(std::string("write: ") + std::strerror(errno));
+        }
+        sent_ += static_cast<std::size_t>(n);
+    }
+    out_.clear();
+    sent_ = 0;
+    return true;
+}
+
+void Connection::read() {
+    if (in_.size() - filled_ < read_bytes_max / 2) in_.resize(in_.size() * 2);
+    const ssize_t n = recv(fd_, in_.data() + filled_, in_.size() - filled_, 0);
+    if (n == 0) throw Failure("the server closed the connection");
+    if (n < 0) {
+        if (errno == EAGAIN || errno == EINTR) return;
+        throw Failure(std::string("read: ") + std::strerror(errno));
+    }
+    filled_ += static_cast<std::size_t>(n);
+    std::size_t used = 0;
+    while (used < filled_) {
+        const std::size_t taken = take(std::string_view(in_.data() + used, filled_ - used));
+        if (taken == 0) break;
+        used += taken;
+    }
+    std::memmove(in_.data(), in_.data() + used, filled_ - used);
+    filled_ -= used;
+}
+
+void Connection::expect_head(std::string subject, std::uint32_t payload_bytes) {
+    std::string text = "MSG " + subject + " 1 " + std::to_string(payload_bytes) + "\r\n";
+    heads_.push_back(Head{std::move(subject), std::move(text), payload_bytes});
+}
+
+// Takes one message or line from the front; 0 when it is not whole yet.
+std::size_t Connection::take(std::string_view in) {
+    for (std::size_t i = 0; i < heads_.size(); ++i) {
+        const Head& head = heads_[(head_last_ + i) % heads_.size()];
+        if (in.size() < head.text.size() || std::memcmp(in.data(), head.text.data(), head.text.size()) != 0) continue;
+        const std::size_t end = head.text.size() + head.payload_bytes;
+        if (in.size() < end + 2) return 0;
+        head_last_ = (head_last_ + i) % heads_.size();
+        receiver_->on_message(*this, Message{head.subject, {}, {}, in.substr(head.text.size(), head.payload_bytes)});
+        return end + 2;
+    }
+    return take_line(in);
+}
+
+std::size_t Connection::take_line(std::string_view in) {
+    const std::size_t end = in.find("\r\n");
+    if (end == std::string_view::npos) return 0;
+    std::array<std::string_view, 6> words;
+    const std::size_t count = split(in.substr(0, end), words);
+    const std::string_view verb = count > 0 ? words[0] : std::string_view{};
+    if (verb == "MSG" && (count == 4 || count == 5)) {
+        const std::size_t size = number(words[count - 1]);
+        if (in.size() < end + 2 + size + 2) return 0;
+        receiver_->on_message(
+            *this, Message{words[1], count == 5 ? words[3] : std::string_view{}, {}, in.substr(end + 2, size)});
+        return end + 2 + size + 2;
+    }
+    if (verb == "HMSG" && (count == 5 || count == 6)) {
+        const std::size_t head = number(words[count - 2]);
+        const std::size_t size = number(words[count - 1]);
+        if (in.size() < end + 2 + size + 2) return 0;
+        receiver_->on_message(*this, Message{words[1], count == 6 ? words[3] : std::string_view{},
+                                             in.substr(end + 2, head), in.substr(end + 2 + head, size - head)});
+        return end + 2 + size + 2;
+    }
+    if (verb == "PING") {
+        out_ += "PONG\r\n";
+    } else if (verb == "PONG") {
+        ++pongs_;
+    } else if (verb != "INFO" && verb != "+OK") {
+        throw Failure("the server says: " + std::string(in.substr(0, end)));
+    }
+    return end + 2;
+}
+
+Loop::Loop() : fd_(epoll_create1(EPOLL_CLOEXEC)) {
+    if (fd_ < 0) throw Failure("epoll_create1 failed");
+}
+
+Loop::~Loop() {
+    close(fd_);
+}
+
+void Loop::add(Connection& connection) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = connections_.size();
+    if (epoll_ctl(fd_, EPOLL_CTL_ADD, connection.fd(), &event) != 0) throw Failure("epoll_ctl failed");
+    connections_.push_back(&connection);
+    interest_.push_back(EPOLLIN);
+}
+
+void Loop::turn(int wait_ms) {
+    for (std::size_t i = 0; i < connections_.size(); ++i) {
+        const std::uint32_t wanted = connections_[i]->flush() ? EPOLLIN : EPOLLIN | EPOLLOUT;
+        if (wanted == interest_[i]) continue;
+        if (wanted == EPOLLIN) wait_ms = 0;  // what was left over is out: the owner can go on at once
+        epoll_event event{};
+        event.events = interest_[i] = wanted;
+        event.data.u64 = i;
+        epoll_ctl(fd_, EPOLL_CTL_MOD, connections_[i]->fd(), &event);
+    }
+    std::array<epoll_event, 64> events;
+    const int count = epoll_wait(fd_, events.data(), static_cast<int>(events.size()), wait_ms);
+    for (int i = 0; i < count; ++i) {
+        Connection& connection = *connections_[events[static_cast<std::size_t>(i)].data.u64];
+        if (events[static_cast<std::size_t>(i)].events & EPOLLOUT) connection.flush();
+        if (events[static_cast<std::size_t>(i)].events & ~EPOLLOUT) connection.read();
+    }
+}
+
+}  // namespace bench

@@ -1,0 +1,274 @@
+"""Starts real servers on loopback with ports that the system chooses, finds out their ports, reads their CPU time, and
+ends them by process id. Used by the system tests, the chaos rounds, the benchmark and the quickstart. Standard library only.
+"""
+
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TREEGATE = Path(os.environ.get("TREEGATE", ROOT / "build/dev/gateway/treegate"))
+STOCK = Path(os.environ.get("TREEGATE_STOCK_SERVER", ROOT / "build/stock/nats-server"))
+START_SECONDS_MAX = 20
+STOP_SECONDS_MAX = 20
+POLL_SECONDS = 0.005
+PR_SET_PDEATHSIG = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class ServerFailed(RuntimeError):
+    """A server ended, or did not say what was waited for; the text has the end of its log."""
+
+
+def _die_with_parent():
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def wait_until(what, condition, seconds=10.0):
+    """Calls condition() until it returns something true, and returns that; AssertionError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(POLL_SECONDS)
+
+
+class Server:
+    """One server process with its folder and its log. start() may be called again after kill() or stop()."""
+
+    def __init__(self, name, folder):
+        self.name = name
+        self.folder = Path(folder) / name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log = self.folder / "log"
+        self.process = None
+        self.outlives_us = False
+        self._log_from = 0
+
+    def command(self):
+        raise NotImplementedError
+
+    def start(self, seconds=START_SECONDS_MAX):
+        self._log_from = self.log.stat().st_size if self.log.exists() else 0
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([str(part) for part in self.command()], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            cwd=self.folder, start_new_session=self.outlives_us,
+                                            preexec_fn=None if self.outlives_us else _die_with_parent)
+        self.wait_line(r"Server is ready", seconds)
+        return self
+
+    def output(self):
+        """What the current process has logged."""
+        with open(self.log, "rb") as log:
+            log.seek(self._log_from)
+            return log.read().decode(errors="replace")
+
+    def wait_line(self, pattern, seconds=10.0):
+        """Waits until a line of the log of this process matches; returns the match."""
+        deadline = time.monotonic() + seconds
+        while True:
+            match = re.search(pattern, self.output())
+            if match:
+                return match
+            if self.process.poll() is not None:
+                raise ServerFailed(f"{self.name} ended with {self.process.returncode} before it logged {pattern!r}:\n{self.tail()}")
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"{self.name} did not log {pattern!r} within {seconds} s:\n{self.tail()}")
+            time.sleep(POLL_SECONDS)
+
+    def tail(self, lines=15):
+        return "\n".join(self.output().splitlines()[-lines:])
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        """kill -9."""
+        if self.running():
+            self.process.kill()
+        if self.process is not None:
+            self.process.wait()
+
+    def stop(self):
+        """TERM; returns the exit code."""
+        if self.running():
+            self.process.terminate()
+        try:
+            return self.process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise ServerFailed(f"{self.name} did not end within {STOP_SECONDS_MAX} s of TERM:\n{self.tail()}") from None
+
+    def cpu_seconds(self):
+        """User and system time of the process so far, all its threads, to the nanosecond where the kernel has it."""
+        nanoseconds = 0
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            try:
+                nanoseconds += int((task / "schedstat").read_text().split()[0])
+            except (OSError, IndexError, ValueError):
+                pass  # the thread ended meanwhile; the ticks below still have its time
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        tick = 1 / os.sysconf("SC_CLK_TCK")
+        # The ticks also count threads that have ended; while they say no more than rounding, the finer clock is the better one.
+        return nanoseconds * 1e-9 if ticks - nanoseconds * 1e-9 < 2 * tick else ticks
+
+    def resident_bytes(self):
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Gateway(Server):
+    """A treegate. After the first start it keeps its ports, so that clients and neighbours find it again."""
+
+    def __init__(self, name, folder, join=(), durable=(), extra=(), binary=None):
+        super().__init__(name, folder)
+        self.binary = Path(binary or TREEGATE)
+        self.join, self.durable, self.extra = list(join), list(durable), list(extra)
+        self.port = self.tree_port = 0
+
+    def command(self):
+        command = [self.binary, "--addr", "127.0.0.1", "--port", self.port or -1, "--name", self.name, "--data-dir", self.folder / "data",
+                   "--tree-listen", f"127.0.0.1:{self.tree_port}"]
+        for gateway in self.join:
+            command += ["--join", gateway if isinstance(gateway, str) else gateway.tree_address]
+        for subjects in self.durable:
+            command += ["--durable", subjects]
+        return command + self.extra
+
+    def start(self, seconds=START_SECONDS_MAX):
+        super().start(seconds)
+        self.port = int(self.wait_line(r"Listening for client connections on \S+:(\d+)").group(1))
+        self.tree_port = int(self.wait_line(r"Listening for tree connections on \S+:(\d+)").group(1))
+        return self
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self):
+        return f"nats://{self.address}"
+
+    @property
+    def tree_address(self):
+        return f"127.0.0.1:{self.tree_port}"
+
+    def ask(self, *words, seconds=10):
+        """Runs one of treegate's own subcommands against this gateway with --json; returns what it printed, parsed."""
+        command = [str(self.binary), *words, "-s", self.url, "--json"]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+        if run.returncode != 0:
+            raise ServerFailed(f"treegate {' '.join(words)} at {self.name} ended with {run.returncode}: {run.stdout}{run.stderr}")
+        return json.loads(run.stdout)
+
+    def status(self):
+        return self.ask("tree", "status")
+
+
+class Stock(Server):
+    """A stock nats-server with this config text; the ports are in its log."""
+
+    def __init__(self, name, folder, config="", binary=None):
+        super().__init__(name, folder)
+        self.binary = Path(binary or STOCK)
+        self.config = f'server_name: "{name}"\nlisten: "127.0.0.1:-1"\n' + config
+        self.port = self.leaf_port = 0
+
+    def command(self):
+        path = self.folder / "config"
+        path.write_text(self.config)
+        return [self.binary, "-c", path]
+
+    def start(self, seconds=START_SECONDS_MAX):
+        super().start(seconds)
+        self.port = int(self.wait_line(r"Listening for client connections on \S+:(\d+)").group(1))
+        leaf = re.search(r"Listening for leafnode connections on \S+:(\d+)", self.output())
+        self.leaf_port = int(leaf.group(1)) if leaf else 0
+        return self
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+
+def request(address, subject, payload=b"", seconds=5):
+    """One request over a raw socket: the payload of the first answer."""
+    host, port = address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=seconds) as client:
+        stream = client.makefile("rb")
+        client.sendall(b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\nSUB _INBOX.harness 1\r\nPUB %s _INBOX.harness %d\r\n%s\r\n'
+                       % (subject.encode(), len(payload), payload))
+        while True:
+            line = stream.readline()
+            if line.startswith((b"MSG", b"HMSG")):
+                words = line.split()
+                body = stream.read(int(words[-1]) + 2)[:-2]
+                if line.startswith(b"HMSG"):
+                    raise ServerFailed(f"{subject}: {body[:int(words[-2])]!r}")
+                return body
+            if not line or line.startswith(b"-ERR"):
+                raise ServerFailed(f"{subject}: {line!r}")
+
+
+class Playground:
+    """A temporary folder and the servers in it; leaving the with block ends them all and removes the folder."""
+
+    def __init__(self, name="treegate-test", under=None, keep=False):
+        self.folder = Path(tempfile.mkdtemp(prefix=name + "-", dir=under))
+        self.servers = []
+        self.keep = keep
+
+    def add(self, server):
+        server.outlives_us = self.keep
+        self.servers.append(server)
+        return server
+
+    def gateway(self, name, **options):
+        return self.add(Gateway(name, self.folder, **options))
+
+    def stock(self, name, config=""):
+        return self.add(Stock(name, self.folder, config))
+
+    def chain(self, names="abc", durable_at_first=(), **options):
+        """Gateways in a row, started: each joins the one before it, and each knows all of them."""
+        row = []
+        for name in names:
+            row.append(self.gateway(name, join=row[-1:], durable=durable_at_first if not row else (), **options).start())
+        self.wait_members(row)
+        return row
+
+    @staticmethod
+    def wait_members(row, seconds=15):
+        names = sorted(gateway.name for gateway in row)
+        for gateway in row:
+            wait_until(f"{gateway.name} sees {names}", lambda g=gateway: sorted(g.status()["members"]) == names, seconds)
+
+    def close(self):
+        for server in self.servers:
+            if not self.keep:
+                server.kill()
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
