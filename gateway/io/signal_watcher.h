@@ -1,0 +1,31 @@
+// Signals of the process, as callbacks of a loop.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <vector>
+
+#include "gateway/io/event_loop.h"
+
+namespace gateway::io {
+
+/// Calls back with the number of each signal of `signals` (SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 ...), whose
+/// default action is then off until it is destroyed.  It does not keep the loop running.  Threads: the loop's.
+class SignalWatcher {
+  public:
+    SignalWatcher() = default;
+    SignalWatcher(EventLoop& loop, std::initializer_list<int> signals, std::function<void(int)> callback);
+    ~SignalWatcher();
+    SignalWatcher(SignalWatcher&&) noexcept;
+    SignalWatcher& operator=(SignalWatcher&&) noexcept;
+
+    struct State;
+
+  private:
+    std::vector<State*> states_;  // each freed in its close callback
+};
+
+/// Makes a write to a closed socket an error instead of a death by SIGPIPE.  Once, at start.
+void ignore_broken_pipes();
+
+}  // namespace gateway::io
