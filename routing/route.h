@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "routing/base/prng.h"
+#include "routing/target_sets.h"
 #include "routing/types.h"
 
 namespace routing {
@@ -38,7 +39,7 @@ struct RemoteMember {
     bool reachable = true;     ///< always true for shards; for a gateway, whether it is connected in the tree now
     std::uint32_t index = 0;   ///< ShardIndex or GatewayIndex
     std::uint32_t weight = 0;  ///< members there, summed over all filters that match
-    std::uint32_t target_set = index_none;  ///< the caller's scratch: for instance the target set with this one picked
+    TargetSetId target_set;    ///< the caller's scratch: for instance the target set with this one picked
 };
 
 /// A queue group of the subject: (account, queue name) over all filters that match.  One member takes each message.
@@ -66,8 +67,8 @@ struct Route {
     bool cached = false;
 
     // Scratch of the caller; the router only resets it.
-    std::uint32_t volatile_targets = index_none;
-    std::uint32_t durable_targets = index_none;
+    TargetSetId volatile_targets;
+    TargetSetId durable_targets;
     std::uint32_t flags = 0;
 
     /// True if somebody takes a message now: a subscription here, at a sibling, or at a gateway that can be reached.

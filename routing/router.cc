@@ -339,8 +339,8 @@ void Router::recycle(Route& route) {
     }
     route.groups.clear();
     route.cached = false;
-    route.volatile_targets = index_none;
-    route.durable_targets = index_none;
+    route.volatile_targets = target_set_none;
+    route.durable_targets = target_set_none;
     route.flags = 0;
 }
 

@@ -263,19 +263,19 @@ TEST_CASE("the caller's scratch stays while the route is good and is reset with 
     router.route(g, "a");
     Route& made = router.route(g, "a");
     made.plain[0].head = "MSG a 1 ";
-    made.volatile_targets = 5;
-    made.durable_targets = 6;
+    made.volatile_targets = TargetSetId{5, 1};
+    made.durable_targets = TargetSetId{6, 1};
     made.flags = 7;
     router.route(g, "other");
     Route& again = router.route(g, "a");
     CHECK(again.plain[0].head == "MSG a 1 ");
-    CHECK(again.volatile_targets == 5);
+    CHECK(again.volatile_targets.slot == 5);
     router.subscribe(g, "a", "", 3);
     Route& fresh = router.route(g, "a");
     CHECK(fresh.plain.size() == 2);
     for (const LocalReceiver& receiver : fresh.plain) CHECK(receiver.head.empty());
-    CHECK(fresh.volatile_targets == index_none);
-    CHECK(fresh.durable_targets == index_none);
+    CHECK((fresh.volatile_targets == target_set_none));
+    CHECK((fresh.durable_targets == target_set_none));
     CHECK(fresh.flags == 0);
     CHECK(fresh.groups[0].local[0].head.empty());
 }
