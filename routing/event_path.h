@@ -148,6 +148,8 @@ enum class LawError : std::uint8_t {
     product_differs,     ///< E != p_self^e * product of out_j * dropped
     shares_not_coprime,  ///< a prime in more than one share
     receiver_missing,    ///< a share without its receiver's factor
+    spent_factor,        ///< a share that holds the factor of its sender or of the origin
+    gateway_twice,       ///< a gateway in one share under two primes
 };
 [[nodiscard]] std::string_view describe(LawError error);
 
