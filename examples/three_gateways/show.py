@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "tests" / "system"))
 os.environ.setdefault("TREEGATE", str(ROOT / "build/release/gateway/treegate"))
 
 import nats
-from servers import Playground, wait_until
+from servers import Playground
 
 PROGRAMS = ROOT / "build" / "examples"
 ORDERS = 5000
@@ -47,11 +47,6 @@ class Client:
         return text
 
 
-def knows(gateway, other, subject):
-    """Waits until `gateway` has heard that `other` wants the subject."""
-    wait_until(f"{gateway.name} knows that {other.name} wants {subject}", lambda: other.name in json.dumps(gateway.ask("path", "show", subject)))
-
-
 def start(playground):
     say("3. Three gateways in a row: each was given one address of another, nothing else")
     row = playground.chain("abc", durable_at_first=["orders.>"])
@@ -64,7 +59,7 @@ def start(playground):
 async def show_event_path(a, c):
     say("4. A message from a to c, and the event path that it travelled by")
     receiver = Client("print_trace", c.url, "greetings.*")
-    knows(a, c, "greetings.new")
+    a.wait_target(c, "greetings.new")
     publisher = await nats.connect(a.url)
     await publisher.publish("greetings.new", b"hello from a", headers={"Tree-Trace": "1"})
     await publisher.flush()
@@ -110,7 +105,7 @@ async def publish_orders(a, b):
 async def show_durable(a, b, c):
     say(f"5. {ORDERS} durable messages from a to c, while b is killed and started again")
     counter = Client("count_orders", c.url, "orders.>", ORDERS)
-    knows(a, c, "orders.new")
+    a.wait_target(c, "orders.new")
     acked = await publish_orders(a, b)
     say(f"     {acked:5} orders acknowledged in all (each was on a's disk by then)")
     counted = json.loads(counter.result())

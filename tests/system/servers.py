@@ -155,7 +155,7 @@ class Gateway(Server):
     def start(self, seconds=START_SECONDS_MAX):
         super().start(seconds)
         self.port = int(self.wait_line(r"Listening for client connections on \S+:(\d+)").group(1))
-        self.tree_port = int(self.wait_line(r"Listening for tree connections on \S+:(\d+)").group(1))
+        self.tree_port = int(self.wait_line(r"Listening for tree \w+ on \S+:(\d+)").group(1))
         return self
 
     @property
@@ -180,6 +180,19 @@ class Gateway(Server):
 
     def status(self):
         return self.ask("tree", "status")
+
+    def targets_of(self, subject):
+        """Names of the gateways at which a message published here to this subject would be delivered."""
+        return sorted(factor["name"] for factor in self.ask("path", "show", subject)["factors"] if factor["exponent"] >= 2)
+
+    def wait_target(self, other, subject, seconds=10.0):
+        """Waits until this gateway knows that `other` wants the subject."""
+        wait_until(f"{self.name} knows that {other.name} wants {subject}", lambda: other.name in self.targets_of(subject), seconds)
+
+    def taken(self):
+        """What the local queues here took: (origin, run, position) in that order, per filter."""
+        return {queue["filter"]: [(r["origin"], r["run"], r["position"]) for r in queue["records"]]
+                for queue in self.ask("queue", "dump", seconds=60)["queues"]}
 
 
 class Stock(Server):

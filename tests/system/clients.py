@@ -1,0 +1,75 @@
+"""What the system tests do with nats-py, the official Python client, and with the load generator."""
+
+import asyncio
+import json
+import subprocess
+
+import nats
+from servers import ROOT
+
+LOAD = ROOT / "build/dev/tests/bench/load"
+EXAMPLES = ROOT / "build/dev/examples"
+RECONNECT = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.05, "connect_timeout": 2}
+
+
+async def quiet(_):
+    """nats-py tells every lost connection; the tests lose them on purpose."""
+
+
+async def connect(gateway, **options):
+    return await nats.connect(gateway.url, error_cb=quiet, **{**RECONNECT, **options})
+
+
+class Collector:
+    """A subscription that keeps what it got, in order."""
+
+    def __init__(self):
+        self.payloads = []
+        self.messages = []
+
+    async def _take(self, message):
+        self.messages.append(message)
+        self.payloads.append(message.data.decode())
+
+    @classmethod
+    async def on(cls, client, subject, queue=""):
+        self = cls()
+        self.subscription = await client.subscribe(subject, queue=queue, cb=self._take, pending_msgs_limit=-1, pending_bytes_limit=-1)
+        await client.flush()
+        return self
+
+    async def until(self, count, seconds=15.0, linger=0.2):
+        """Waits for `count` messages, then a little for what should not come; returns all payloads."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while len(self.payloads) < count and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(linger)
+        return self.payloads
+
+
+async def publish_acked(client, subject, payloads, group=100):
+    """Publishes durable messages, `group` at a time, each waiting for its PubAck; returns the acks."""
+    acks = []
+    for first in range(0, len(payloads), group):
+        answers = await asyncio.gather(*(client.request(subject, p.encode(), timeout=15) for p in payloads[first:first + group]))
+        acks += [json.loads(answer.data) for answer in answers]
+    return acks
+
+
+class Load:
+    """The load generator, connected and warmed up; go() runs it to its end and returns what it verified."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen([str(LOAD), *map(str, arguments), "--wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "ready\n":
+            raise AssertionError("load: " + self.process.communicate()[1])
+
+    def go(self):
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        _, errors = self.process.communicate()
+        if not line:
+            raise AssertionError(errors)
+        return json.loads(line)
