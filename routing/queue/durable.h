@@ -57,9 +57,10 @@ struct DurableOptions {
 [[nodiscard]] std::optional<std::string> refusal(const DurableOptions& options);
 
 enum class PublishResult : std::uint8_t {
-    taken,   ///< it will be acknowledged when it is synced, or never (crash)
-    full,    ///< too much waits for the store: keep the message and do not read on; room_for_publish() says when
-    failed,  ///< the store failed: reopen
+    taken,          ///< it will be acknowledged when it is synced, or never (crash)
+    stale_targets,  ///< the target set's id is stale: intern it again
+    full,           ///< too much waits for the store: keep the message and do not read on; room_for_publish() says when
+    failed,         ///< the store failed: reopen
 };
 
 /// A subscription whose filter overlaps a durable filter.
@@ -129,7 +130,7 @@ class Durable {
   public:
     /// Readers found in `state` begin to linger at `now`; their interest is in the outbox at once.
     /// Borrows: `registry` and `sets` for life.  `options` must have no refusal().
-    Durable(DurableOptions options, GatewayRegistry& registry, TargetSets& sets, RecoveredState state,
+    Durable(DurableOptions options, GatewayRegistry& registry, TargetSets& sets, const RecoveredState& state,
             base::Instant now);
     ~Durable();
     Durable(const Durable&) = delete;
@@ -171,8 +172,8 @@ class Durable {
     void unsubscribe(SubscriberId subscriber, base::Instant now);
     /// The connection is gone without UNSUB: the interest lingers.
     void connection_lost(SubscriberId subscriber, base::Instant now);
-    /// The socket took every delivery to `subscriber` up to `local`.
-    void taken(SubscriberId subscriber, Position local, base::Instant now);
+    /// The socket took every delivery to `subscriber` up to the one with `ticket`.
+    void taken(SubscriberId subscriber, std::uint64_t ticket, base::Instant now);
     /// Asks for what the local queue took, from local position `from` (0: the oldest kept).  Answer: Outbox::dumps.
     void dump(std::uint64_t token, Position from, base::Instant now);
 
@@ -183,6 +184,8 @@ class Durable {
     /// End of a loop turn: what has gathered goes to the store, unless a commit is on its way there (then with the
     /// next).
     void flush(base::Instant now);
+    /// TERM: everything goes to the store, cursors too.  Then drain and pass store answers until settled().
+    void finish(base::Instant now);
     void tick(base::Instant now);
     [[nodiscard]] base::Instant next_deadline() const;
     [[nodiscard]] Outbox& outbox();
@@ -193,8 +196,12 @@ class Durable {
     [[nodiscard]] std::vector<TargetStatus> targets(base::Instant now) const;
     [[nodiscard]] std::vector<OriginStatus> origins() const;
     [[nodiscard]] std::vector<ReaderStatus> readers() const;
+    /// What this gateway lost of other origins' records, oldest first.
+    [[nodiscard]] std::vector<RecoveredLoss> losses() const;
     [[nodiscard]] const DurableCounters& counters() const;
     [[nodiscard]] Run run() const;
+    /// The newest position of the origin log that is synced.
+    [[nodiscard]] Position last() const;
     /// Nothing waits for the store: what TERM waits for.
     [[nodiscard]] bool settled() const;
 

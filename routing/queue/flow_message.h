@@ -36,6 +36,14 @@ using RunList = std::vector<RunStart>;
 /// day for 11 years; 64 KiB is what one control message may well hold.
 inline constexpr std::size_t runs_max = 4096;
 
+/// The run under which `position` was given: 0 for positions before H (position 0 among them).
+[[nodiscard]] Run run_of(const RunList& runs, Position position);
+
+inline constexpr Position position_max = 0xffffffffffffffff;
+
+/// The last position that may belong to `run`: position_max for the newest, 0 if H does not have it.
+[[nodiscard]] Position last_of_run(const RunList& runs, Run run);
+
 /// Origin -> target: "this is my history; where are you?"
 ///
 ///     version u8 = 1 | run u64 LE | k varint | floor varint | count varint | count x (run u64 LE, first varint)

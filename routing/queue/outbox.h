@@ -27,7 +27,7 @@ struct PubAck {
 
 /// A durable record to send along the path of `targets` (never this gateway itself).
 struct SendRecord {
-    TargetSetId targets = {};
+    TargetSetId targets;
     Run run = 0;
     Position position = 0;
     std::uint32_t prevs_from = 0;  ///< Outbox::prevs[prevs_from + i] belongs to the i-th target of the set
@@ -42,12 +42,12 @@ struct FlowMessage {
     base::Bytes body;
 };
 
-/// A message for one subscriber of this gateway.  `local` is what Durable::taken() wants to hear when the socket took
-/// it.
+/// A message for one subscriber of this gateway.
 struct Delivery {
     SubscriberId subscriber = 0;
-    Position local = 0;
-    MessageView message;  ///< borrowed from Outbox::held; `reply` is what the publisher gave, which was for its PubAck
+    std::uint64_t ticket =
+        0;                ///< grows with every delivery; Durable::taken() wants to hear it when the socket took this
+    MessageView message;  ///< borrowed from Outbox::held; `reply` is what the publisher gave, for its PubAck
 };
 
 /// This gateway's durable interest changed and is on disk: advertise `weight` members (0: none is left).

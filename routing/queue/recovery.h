@@ -27,6 +27,7 @@ struct Segment {
     std::uint64_t bytes = 0;
     std::uint64_t pages = 0;
     std::vector<SegmentShare> shares;  ///< ascending by target
+    bool stored = false;               ///< there is a row that says this
     bool operator==(const Segment&) const = default;
 };
 
@@ -89,9 +90,18 @@ struct RecoveredState {
     std::vector<RememberedInterest> remembered;
 };
 
-/// Reads the store of one gateway: all rows, and those pages that no segment row speaks of.
+/// When a segment is closed and a new one begun.  Unit: bytes of pages, pages.  Source: what a restart reads to find
+/// out what the last segment holds, and how coarse trimming is.
+inline constexpr std::uint64_t segment_bytes_max = 4u << 20;
+inline constexpr std::uint64_t segment_pages_max = 256;
+
+/// Adds to `segment` what an origin page of `bytes` bytes holds; targets other than `self`.
+/// Errors: false if the page is damaged (the segment then counts its bytes only).
+bool add_page(Segment& segment, Position first, base::ByteView page, const GatewayId* self);
+
+/// Reads the store of the gateway `self`: all rows, and those pages that no segment row speaks of.
 /// Errors: what the store says; `damaged` if a row is not one that this version wrote.
 /// Threads: where `store` may be used; blocks.
-[[nodiscard]] base::Result<RecoveredState, StoreError> recover(QueueStore& store);
+[[nodiscard]] base::Result<RecoveredState, StoreError> recover(QueueStore& store, const GatewayId& self);
 
 }  // namespace routing::queue
