@@ -1,0 +1,335 @@
+// Node's durable side: choosing targets, holding publishers, and everything between the durable engine and the rest.
+#include <algorithm>
+#include <utility>
+
+#include "routing/base/subject.h"
+#include "routing/node/json_writer.h"
+#include "routing/node/node.h"
+#include "routing/node/node_message.h"
+#include "routing/node/tree_requests.h"
+#include "routing/peer/path_engine.h"
+#include "routing/peer/record.h"
+#include "routing/peer/trace.h"
+
+namespace routing::node {
+
+namespace {
+
+/// Route::flags: upper half the generation of the durable filters that the answer is of, then one bit for the answer.
+constexpr std::uint32_t durable_generation_shift = 16;
+constexpr std::uint32_t durable_flag = 1u << 15;
+constexpr std::uint32_t own_flags = 0xffff8000u;
+
+/// DurableFilter::flags.
+constexpr std::uint8_t filter_ack_none = 1;
+
+peer::LogLevel level_of(queue::LogLine::Level level) {
+    switch (level) {
+        case queue::LogLine::Level::info:
+            return peer::LogLevel::info;
+        case queue::LogLine::Level::warning:
+            return peer::LogLevel::warning;
+        case queue::LogLine::Level::error:
+            return peer::LogLevel::error;
+    }
+    return peer::LogLevel::error;
+}
+
+std::string durable_account_name(std::string_view account) {
+    return "$DURABLE." + std::string(account);
+}
+
+}  // namespace
+
+// --- What is durable -------------------------------------------------------------------------------------------------
+
+void Node::durable_filters_changed() {
+    auto filters = tree_->durable_filters();
+    std::erase_if(filters, [](const auto& filter) { return !base::is_valid_filter(filter.filter); });
+    if (filters == durable_filters_) return;
+    durable_filters_ = std::move(filters);
+    durable_generation_ = durable_generation_ % 0xffff + 1;
+    if (!durable_filters_.empty() && (options_.store_exists || !options_.durable.empty())) need_store();
+    host_.durable_filters_changed();
+    resume_for_interest_ = true;
+}
+
+bool Node::is_durable(AccountId account, std::string_view subject) const {
+    if (account != account_global) return false;
+    for (const auto& filter : durable_filters_)
+        if (base::matches(filter.filter, subject)) return true;
+    return false;
+}
+
+bool Node::is_durable(Route& route, AccountId account, std::string_view subject) const {
+    if (durable_filters_.empty()) return false;
+    if ((route.flags >> durable_generation_shift) != durable_generation_) {
+        route.flags &= ~own_flags;
+        route.flags |= durable_generation_ << durable_generation_shift;
+        if (is_durable(account, subject)) route.flags |= durable_flag;
+    }
+    return (route.flags & durable_flag) != 0;
+}
+
+bool Node::overlaps_durable(AccountId account, std::string_view filter) const {
+    if (account != account_global) return false;
+    for (const auto& durable : durable_filters_)
+        if (base::overlaps(durable.filter, filter)) return true;
+    return false;
+}
+
+// --- Publishing ------------------------------------------------------------------------------------------------------
+
+bool Node::interest_known() const {
+    if (!durable_) return false;
+    return !tree_->syncing() || now_ >= syncing_since_ + hold_time_max;
+}
+
+GatewayIndex Node::pick_durable(const RouteGroup& group) {
+    // This gateway first, as volatile groups do; then by DESIGN 5: reachable ones with window room, else any reachable,
+    // else remembered ones.  Within a tier by weight.
+    for (const RemoteMember& member : group.remote)
+        if (member.index == gateway_self && member.weight != 0) return gateway_self;
+    const auto draw = [&](auto&& allowed) {
+        std::uint64_t total = 0;
+        for (const RemoteMember& member : group.remote) total += allowed(member) ? member.weight : 0;
+        if (total == 0) return gateway_none;
+        std::uint64_t at = prng_.below(total);
+        for (const RemoteMember& member : group.remote) {
+            if (!allowed(member)) continue;
+            if (at < member.weight) return member.index;
+            at -= member.weight;
+        }
+        return gateway_none;
+    };
+    GatewayIndex gateway =
+        draw([&](const RemoteMember& member) { return member.reachable && durable_->has_room(member.index); });
+    if (gateway == gateway_none) gateway = draw([](const RemoteMember& member) { return member.reachable; });
+    if (gateway == gateway_none) gateway = draw([](const RemoteMember&) { return true; });
+    return gateway;
+}
+
+TargetSet Node::durable_targets(const Route& route) {
+    std::map<GatewayIndex, Target> targets;
+    const auto at = [&](GatewayIndex gateway) -> Target& {
+        Target& target = targets[gateway];
+        target.gateway = gateway;
+        return target;
+    };
+    for (const GatewayIndex gateway : route.gateways) at(gateway).plain = true;
+    for (const GatewayIndex gateway : route.remembered) at(gateway).plain = true;
+    for (const RouteGroup& group : route.groups)
+        if (const GatewayIndex gateway = pick_durable(group); gateway != gateway_none)
+            at(gateway).groups.push_back(group.queue);  // groups come ascending
+    TargetSet set;
+    for (auto& [gateway, target] : targets) set.push_back(std::move(target));
+    return set;
+}
+
+DurablePublish Node::publish_durable(const MessageView& message, ConnectionId publisher, base::Instant now) {
+    now_ = now;
+    const auto hold_for_store = [&] {
+        ++counters_.durable_held;
+        (void)holds_.hold(publisher, Holds::For::store, hold_time_max, now);
+        return DurablePublish::held;
+    };
+    if (store_ == StoreState::failed) {
+        holds_.done(publisher);
+        return DurablePublish::failed;
+    }
+    if (!durable_) {
+        need_store();
+        return hold_for_store();
+    }
+    if (!durable_->room_for_publish()) return hold_for_store();
+    bool patient = true;
+    if (!interest_known()) {
+        patient = holds_.hold(publisher, Holds::For::interest, hold_time_max, now);
+        if (patient) {
+            ++counters_.durable_held;
+            return DurablePublish::held;
+        }
+    }
+    Route& route = router_.route(durable_account(message.account), message.subject);
+    TargetSetId targets = route.durable_targets;
+    if (!route.groups.empty() || sets_.get(targets) == nullptr) {
+        const TargetSet set = durable_targets(route);
+        if (set.empty()) {
+            // Somebody listens whose durable interest is not on disk and told yet: that is a matter of milliseconds.
+            if (patient && router_.route(message.account, message.subject).has_taker() &&
+                holds_.hold(publisher, Holds::For::interest, hold_time_max, now)) {
+                ++counters_.durable_held;
+                return DurablePublish::held;
+            }
+            ++counters_.durable_no_taker;
+            holds_.done(publisher);
+            return DurablePublish::no_taker;
+        }
+        targets = sets_.intern(set, message.account);
+        if (route.groups.empty()) route.durable_targets = targets;
+    }
+    bool ack = !message.reply.empty();
+    for (const auto& filter : durable_filters_)
+        if ((filter.flags & filter_ack_none) != 0 && base::matches(filter.filter, message.subject)) ack = false;
+    MessageView record = message;
+    if (ack) record.reply = {};  // it is for the PubAck; who gets the message must not answer there
+    const queue::AckToken token = ack ? acks_first_ + acks_.size() : 0;
+    switch (durable_->publish(record, targets, token, now)) {
+        case queue::PublishResult::taken:
+            break;
+        case queue::PublishResult::stale_targets:
+            BASE_CHECK(false);
+            break;  // it was looked up above
+        case queue::PublishResult::full:
+        case queue::PublishResult::failed:
+            return hold_for_store();
+    }
+    if (ack) acks_.push_back(PendingAck{message.account, std::string(message.reply)});
+    ++counters_.durable_published;
+    holds_.done(publisher);
+    return DurablePublish::taken;
+}
+
+// --- Subscribers -----------------------------------------------------------------------------------------------------
+
+void Node::subscribe_durable(const queue::DurableSubscriber& subscriber, base::Instant now) {
+    now_ = now;
+    if (!durable_) {
+        need_store();  // the host is asked for all when it is open
+        return;
+    }
+    if (subscribers_.insert(subscriber.id).second) durable_->subscribe(subscriber, now);
+}
+
+void Node::unsubscribe_durable(queue::SubscriberId subscriber, base::Instant now) {
+    now_ = now;
+    if (subscribers_.erase(subscriber) != 0) durable_->unsubscribe(subscriber, now);
+}
+
+void Node::subscriber_lost(queue::SubscriberId subscriber, base::Instant now) {
+    now_ = now;
+    if (subscribers_.erase(subscriber) != 0) durable_->connection_lost(subscriber, now);
+}
+
+void Node::taken(queue::SubscriberId subscriber, std::uint64_t ticket, base::Instant now) {
+    now_ = now;
+    if (subscribers_.contains(subscriber)) durable_->taken(subscriber, ticket, now);
+}
+
+// --- Records ---------------------------------------------------------------------------------------------------------
+
+void Node::deliver_durable(const peer::DurableDelivery& delivery) {
+    const auto account = account_of(delivery.account);
+    if (!account) return;
+    if (!durable_) {
+        need_store();  // a gap until then
+        return;
+    }
+    queue::DurableRecord record;
+    record.run = delivery.run;
+    record.position = delivery.position;
+    record.prev = queue::Prev{delivery.prev.run, delivery.prev.position};
+    record.plain = delivery.plain;
+    record.groups = delivery.groups;
+    record.message = delivery.message;
+    record.message.account = *account;
+    if ((delivery.flags & peer::record_flag_trace) != 0) show_trace(delivery.trace, record.message);
+    durable_->on_record(delivery.origin, record, now_);
+}
+
+void Node::set_own_durable_interest(const queue::DurableInterest& interest) {
+    router_.set_gateway_interest(gateway_self, durable_account(interest.account), interest.filter, interest.queue,
+                                 interest.weight);
+    tree_->set_interest(durable_account_name(account_name(interest.account)), interest.filter, interest.queue,
+                        interest.weight, now_);
+    resume_for_interest_ = true;
+}
+
+void Node::send_record(const queue::SendRecord& record) {
+    const TargetSet* targets = sets_.get(record.targets);
+    if (targets == nullptr) return;  // a gap, should it ever happen
+    prevs_.clear();
+    for (std::size_t i = 0; i < targets->size(); ++i) {
+        const queue::Prev& prev = outbox_.prevs[record.prevs_from + i];
+        prevs_.push_back(peer::PrevPosition{prev.run, prev.position});
+    }
+    peer::RecordView view;
+    view.message = record.message;
+    if (view.message.header_bytes != 0 && peer::wants_trace(view.message.headers()))
+        view.flags |= peer::record_flag_trace;
+    view.run = record.run;
+    view.position = record.position;
+    view.prevs = prevs_.data();
+    view.prev_count = prevs_.size();
+    tree_->send_durable(record.targets, account_name(sets_.account(record.targets)), view, now_);
+}
+
+void Node::drain_durable() {
+    if (!durable_ || durable_->outbox().empty()) return;
+    // Swapped out, since what the host does may lead back into the engine.
+    std::swap(outbox_, durable_->outbox());
+    for (queue::StoreCommand& command : outbox_.store) host_.execute(std::move(command));
+    for (const queue::FlowMessage& message : outbox_.control) {
+        const auto kind = message.kind == queue::FlowMessage::Kind::head ? GatewayMessage::head : GatewayMessage::at;
+        tree_->send_to_gateway(message.to, static_cast<std::uint8_t>(kind), message.body, now_);
+    }
+    for (const queue::SendRecord& record : outbox_.records) send_record(record);
+    for (const queue::DurableInterest& interest : outbox_.interest) set_own_durable_interest(interest);
+    for (const queue::Delivery& delivery : outbox_.deliveries) host_.deliver_queued(delivery);
+    for (const queue::PubAck& ack : outbox_.acks) acknowledge(ack);
+    for (const queue::Loss& loss : outbox_.losses) {
+        JsonWriter json;
+        json.open_object().member("gateway", name()).member("origin", base::to_hex(loss.origin.view()));
+        json.member("after", loss.after).member("up_to", loss.up_to).close_object();
+        host_.log(peer::LogLevel::warning, "Durable messages are lost for good: " + json.text());
+        requests_->advise("loss", json.text());
+    }
+    for (const queue::DumpChunk& chunk : outbox_.dumps) requests_->on_dump(chunk);
+    for (const queue::LogLine& line : outbox_.log) host_.log(level_of(line.level), line.text);
+    const bool reopen = outbox_.reopen_store;
+    outbox_.clear();
+    if (!reopen) return;
+    host_.log(peer::LogLevel::error, "The store of durable messages failed and is opened again");
+    durable_.reset();
+    subscribers_.clear();
+    acks_first_ += acks_.size();
+    acks_.clear();  // never acknowledged: their publishers ask again
+    store_ = StoreState::closed;
+    need_store();
+}
+
+void Node::acknowledge(const queue::PubAck& ack) {
+    if (ack.token < acks_first_ || ack.token >= acks_first_ + acks_.size()) return;
+    PendingAck& pending = acks_[static_cast<std::size_t>(ack.token - acks_first_)];
+    if (!pending.reply.empty()) {
+        const std::string reply = std::exchange(pending.reply, {});
+        // Spacing and order as JetStream's, which clients compare at times.  Source: nats-server JSPubAckResponse.
+        pub_ack_ = R"({"stream":"TREE_)";
+        pub_ack_.append(name()).append(R"(","seq":)").append(std::to_string(ack.position)).append("}");
+        MessageView message;
+        message.account = pending.account;
+        message.subject = reply;
+        message.body = pub_ack_;
+        host_.publish(message);
+    }
+    while (!acks_.empty() && acks_.front().reply.empty()) {
+        acks_.pop_front();
+        ++acks_first_;
+    }
+}
+
+void Node::prune_remembered() {
+    if (remembered_.empty() || !durable_ || tree_->syncing()) return;
+    std::erase_if(remembered_, [&](const auto& entry) {
+        const auto& [gateway, keys] = entry;
+        if (!tree_->is_reachable(gateway)) return false;
+        // Its log is here as it stands now; what it does not hold is not wanted any more.
+        for (const auto& [account, filter, queue] : keys) {
+            router_.set_gateway_interest(gateway, account, filter, queue, 0);
+            durable_->remember_interest(gateway, account_name(account & ~durable_account(0)), filter, queue, 0);
+        }
+        return true;
+    });
+}
+
+}  // namespace routing::node
