@@ -28,6 +28,8 @@
 
 namespace routing::peer {
 
+class PackReader;  // pack.h
+
 /// Slots of a label table; label 0 is for one use.  Unit: slots.  Source: DESIGN 4.3; a label has at most two bytes.
 inline constexpr std::uint32_t label_slots = 16384;
 /// All definitions that a table holds at a time, as they were on the wire.  Above it the sender makes it forget some.
@@ -82,7 +84,7 @@ class LabelSender {
         bool sent = false;  ///< a definition was appended; false: an equal one is there
     };
     /// The label of `path` on this lane; appends what the receiver must be told first to `out`.
-    /// Errors: nothing if the definition would be longer than definition_bytes_max.
+    /// Errors: nothing if the definition would be longer than definition_bytes_max, or a name in it than its limit.
     std::optional<Label> define(const PathDefinition& path, const GatewayRegistry& registry, FrameBuffer& out);
     /// Appends a definition for the next record alone, which goes under label 0.  Errors: false as above.
     bool define_once(const PathDefinition& path, const GatewayRegistry& registry, FrameBuffer& out);
@@ -107,10 +109,12 @@ class LabelSender {
         std::uint64_t hash = 0;
         std::uint32_t wire_bytes = 0;
     };
-    void encode(std::uint32_t label, const PathDefinition& path, const GatewayRegistry& registry, FrameBuffer& out);
+    void encode(std::uint32_t label, const PathDefinition& path, const GatewayRegistry& registry);
+    void append_frames(FrameBuffer& buffer);
     [[nodiscard]] std::uint32_t number_of(GatewayIndex gateway, Prime prime, const GatewayRegistry& registry);
     [[nodiscard]] std::uint32_t take_slot();
     [[nodiscard]] std::uint32_t next_victim();
+    void make_room(std::size_t wire_bytes, FrameBuffer& out);
     void release(std::uint32_t label);
 
     std::uint64_t* generations_;
@@ -121,8 +125,11 @@ class LabelSender {
     std::uint32_t hand_ = 1;
     std::size_t bytes_ = 0;
     std::unordered_map<std::uint64_t, std::uint32_t> numbers_;  ///< gateway << 32 | prime -> number
-    base::Bytes body_, key_, gateways_body_;                    // scratch
+    // Scratch: a definition's body, the numbers that it needs first (and how many), and a key.
+    base::Bytes body_;
+    base::Bytes gateways_body_;
     std::uint32_t gateways_new_ = 0;
+    base::Bytes key_;
 };
 
 /// A path that a neighbour defined, and where its records go on from here.
@@ -136,8 +143,12 @@ struct ReceivedPath {
     std::uint16_t ordinal = 0;
     std::uint16_t targets_dropped = 0;  ///< that no way on was found to
     std::uint32_t wire_bytes = 0;
-    Prime prime = 0;  ///< of this gateway in this path
+    Prime prime = 0;                           ///< of this gateway in this path
+    std::uint32_t groups_place = groups_none;  ///< of this gateway's groups in path.groups
     PathDefinition path;
+
+    static constexpr std::uint32_t groups_none = 0xffffffff;
+    [[nodiscard]] const std::vector<std::string>& own_groups() const;
 };
 
 /// The receiver's half.
@@ -167,6 +178,7 @@ class LabelReceiver {
     };
     ReceivedPath* take_once();
     [[nodiscard]] PeerError read_path(base::ByteView body, GatewayIndex sender, std::uint32_t& label);
+    [[nodiscard]] PeerError read_factor(PackReader& in);
 
     std::vector<ReceivedPath> table_{1};
     bool once_ = false;  ///< table_[0] waits for its record

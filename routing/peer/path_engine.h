@@ -2,7 +2,8 @@
 // arrive.  Pure; the owner (Tree) moves the bytes.
 //
 //     send(target set, message)  -> what is remembered of the set  --.
-//                                                                    |--> [(link, label) ..] -> records on the out-lanes
+//                                                                    |--> [(link, label) ..] -> records on the
+//                                                                    out-lanes
 //     on_frame(records)          -> label: one array read          --'
 //                                     `-> this gateway is a target -> DeliverySink
 //
@@ -57,7 +58,7 @@ struct VolatileDelivery {
     std::string_view account;
     bool plain = false;                                ///< serve the plain subscribers here
     const std::vector<std::string>* groups = nullptr;  ///< and one member of each of these; never null
-    std::uint8_t flags = 0;                            ///< record_flag_bounced, record_flag_trace
+    std::uint8_t flags = 0;                            ///< record_flag_trace, record_flags_sender
     base::ByteView trace;                              ///< traced: the hops, this gateway the last (see read_trace)
     MessageView message;                               ///< `account` is left to the receiver
 };
@@ -103,6 +104,7 @@ struct PathCounters {
     std::uint64_t records_refused = 0;       ///< copies dropped as a lane was full (or a record too long)
     std::uint64_t dropped_factors = 0;       ///< in splits: factors that had no place behind a link
     std::uint64_t targets_missed = 0;        ///< in records: targets that a record was not put on the way to
+    std::uint64_t malformed_records = 0;     ///< dropped: came for this gateway, broken by their origin
     std::uint64_t law_violations = 0;        ///< definitions of neighbours that broke the law
 };
 
@@ -167,6 +169,7 @@ class PathEngine {
         std::uint64_t run = 0;
         std::uint32_t set_generation = 0;
         std::uint32_t targets_missed = 0;
+        std::size_t targets = 0;
         std::vector<OutHop> hops;
     };
     struct Claim {
@@ -174,19 +177,22 @@ class PathEngine {
         std::int64_t claimed_at = 0;
     };
 
+    void routes_changed();
     void refresh_primes();
     void fill_path(const TargetSet& targets, std::string_view account, std::uint64_t run);
     void split_out(const PathDefinition& path, LinkIndex arrived_on, Lane lane, bool once, std::vector<OutHop>& hops,
                    std::uint32_t& targets_missed);
     [[nodiscard]] bool current(const std::vector<OutHop>& hops, Lane lane);
-    [[nodiscard]] PeerError on_records(LinkIndex link, Lane lane, const FrameHeader& header, base::ByteView body,
+    void send_prepared(const std::vector<OutHop>& hops, Lane lane, SendResult& result);
+    [[nodiscard]] PeerError on_records(LinkIndex link, Lane lane, std::uint16_t count, base::ByteView body,
                                        DeliverySink& sink);
     [[nodiscard]] PeerError on_record(LinkIndex link, Lane lane, ReceivedPath& path, bool once, base::ByteView sized,
                                       base::ByteView rest, DeliverySink& sink);
+    [[nodiscard]] PeerError blame(LinkIndex link, const ReceivedPath& path, PeerError error);
+    void forward(const std::vector<OutHop>& hops, Lane lane, base::ByteView sized);
     [[nodiscard]] PeerError deliver(LinkIndex link, Lane lane, const ReceivedPath& path, base::ByteView rest,
                                     DeliverySink& sink);
-    void send_prepared(const std::vector<OutHop>& hops, Lane lane, SendResult& result);
-    [[nodiscard]] TraceHop own_hop();
+    [[nodiscard]] Tables& tables(LinkIndex link, Lane lane);
 
     GatewayRegistry& registry_;
     const TargetSets& sets_;
@@ -202,10 +208,12 @@ class PathEngine {
     bool primes_stale_ = true;
     std::array<std::vector<Ingress>, data_lanes> ingress_;  ///< by TargetSetId::slot
     RecordEncoder encoder_;
-    PathDefinition path_, share_;         // scratch
-    std::vector<GatewayIndex> unplaced_;  // scratch
-    std::vector<OutHop> once_hops_;       // scratch
-    base::Bytes traced_;                  // scratch
+    // Scratch: the path that send() makes, the share of one link, hops of one use, a traced record.
+    PathDefinition path_;
+    std::vector<GatewayIndex> unplaced_;
+    PathDefinition share_;
+    std::vector<OutHop> once_hops_;
+    base::Bytes traced_;
     PathCounters counters_;
 };
 

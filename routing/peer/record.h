@@ -6,7 +6,8 @@
 //     rest      | flags u8 | [trace] | [place] | subject length varint | [reply length varint] | [header length varint]
 //               | subject | reply | header block | payload (up to the end) |
 //
-//     flags     0x01 reply   0x02 headers   0x04 trace   0x08 exceptions (durable lane)   0x10 bounced (volatile lane)
+//     flags     0x01 reply   0x02 headers   0x04 trace   0x08 exceptions (durable lane)
+//               0x10, 0x20, 0x40 the sender's own, carried untouched
 //     trace     | length varint | hop | hop ..           see trace.h; only with 0x04
 //     place     | position varint | delta varint | [length varint | exception ..]      on the durable lane only
 //     exception | (ordinal << 1) varint | delta varint |                   another delta for the target of that ordinal
@@ -36,7 +37,9 @@ inline constexpr std::uint8_t record_flag_headers = 0x02;
 /// Every hop adds itself.  Set by the sender of a message with `Tree-Trace: 1` (see wants_trace).
 inline constexpr std::uint8_t record_flag_trace = 0x04;
 inline constexpr std::uint8_t record_flag_exceptions = 0x08;
-/// A message that came back to its origin because the picked gateway has no member left (DESIGN 4.5).
+/// Bits that mean nothing here: whoever sends sets them, whoever receives reads them (the Node's business).
+inline constexpr std::uint8_t record_flags_sender = 0x70;
+/// One of them: a message that came back to its origin, as the picked gateway has no member left (DESIGN 4.5).
 inline constexpr std::uint8_t record_flag_bounced = 0x10;
 
 /// Longest `rest` of a record.  Unit: bytes.
@@ -54,7 +57,7 @@ struct PrevPosition {
 /// A message to send.  Borrows everything, for the call.
 struct RecordView {
     MessageView message;
-    std::uint8_t flags = 0;  ///< record_flag_trace, record_flag_bounced
+    std::uint8_t flags = 0;  ///< record_flag_trace, record_flags_sender; others are set here
     // On the durable lane:
     std::uint64_t run = 0;
     std::uint64_t position = 0;
