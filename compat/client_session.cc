@@ -155,7 +155,7 @@ SessionStep ClientSession::on_subscribe(base::Bytes& out) {
         return SessionStep::need_more;
     }
     if (settings_->subscriptions_max != 0 && subscriptions_.size() >= settings_->subscriptions_max) {
-        append_error(out, NatsError::subscriptions_max);
+        append_error(out, NatsError::too_many_subscriptions);
         return SessionStep::need_more;
     }
     // A sid that is in use stays what it was, whatever the new SUB says.

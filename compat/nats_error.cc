@@ -28,12 +28,12 @@ constexpr Row rows[] = {
     {NatsError::authorization, "Authorization Violation", "Authentication Failure"},
     {NatsError::authentication_timeout, "Authentication Timeout", "Authentication Timeout"},
     {NatsError::stale_connection, "Stale Connection", "Stale Connection"},
-    {NatsError::connections_max, "maximum connections exceeded", "Maximum Connections Exceeded"},
+    {NatsError::too_many_connections, "maximum connections exceeded", "Maximum Connections Exceeded"},
     {NatsError::slow_consumer, "", "Slow Consumer (Pending Bytes)"},
     {NatsError::server_shutdown, "", "Server Shutdown"},
     {NatsError::invalid_subject, "Invalid Subject", ""},
     {NatsError::invalid_publish_subject, "Invalid Publish Subject", ""},
-    {NatsError::subscriptions_max, "maximum subscriptions exceeded", ""},
+    {NatsError::too_many_subscriptions, "maximum subscriptions exceeded", ""},
 };
 
 const Row& row(NatsError error) {

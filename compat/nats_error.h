@@ -23,12 +23,12 @@ enum class NatsError : std::uint8_t {
     authorization,                  ///< not allowed in (also: CONNECT that names an account)
     authentication_timeout,         ///< no CONNECT in time
     stale_connection,               ///< too many PINGs unanswered
-    connections_max,                ///< the gateway is full
+    too_many_connections,           ///< the gateway is full
     slow_consumer,                  ///< pending bytes above max_pending; stock says nothing and closes
     server_shutdown,                ///< the gateway ends; stock says nothing and closes
     invalid_subject,                ///< SUB with an empty token or something after `>`; the connection stays
     invalid_publish_subject,        ///< pedantic only; the message still goes out and the connection stays
-    subscriptions_max,              ///< SUB above the limit; the connection stays
+    too_many_subscriptions,         ///< SUB above the limit; the connection stays
 };
 
 /// The text between the single quotes of the -ERR line; empty where stock closes without a word.

@@ -27,6 +27,7 @@ class Socket {
     [[nodiscard]] bool valid() const { return descriptor_ >= 0; }
     [[nodiscard]] const std::string& local_address() const { return local_; }
     [[nodiscard]] const std::string& remote_address() const { return remote_; }
+    [[nodiscard]] int descriptor() const { return descriptor_; }
     /// Gives the descriptor away.
     [[nodiscard]] int release() { return std::exchange(descriptor_, -1); }
 

@@ -63,7 +63,7 @@ class TcpConnection {
     TcpConnection& operator=(TcpConnection&&) noexcept;
 
     /// False for one that was default-made or moved from, and after on_closed.
-    [[nodiscard]] bool is_open() const { return state_ != nullptr; }
+    [[nodiscard]] bool is_open() const;
 
     /// Hands bytes to the system without waiting; `count` <= slices_max (asserted).  One system call.
     /// Returns how many bytes it took: 0 if it would block, if write_rest() has not ended, or if the connection is

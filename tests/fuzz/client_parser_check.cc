@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 
+#include "compat/client_session.h"
 #include "routing/base/check.h"
 
 namespace compat {
@@ -56,6 +57,19 @@ void write_event(std::string& out, const ClientEvent& event) {
     out += '\n';
 }
 
+// Cuts one piece off `input`, into memory of its own.
+struct Piece {
+    std::unique_ptr<char[]> bytes;
+    base::ByteView view;
+    Piece(base::ByteView& input, const std::function<std::size_t(std::size_t left)>& next_piece) {
+        const std::size_t size = std::clamp<std::size_t>(next_piece(input.size()), 1, input.size());
+        bytes.reset(new char[size]);
+        std::memcpy(bytes.get(), input.data(), size);
+        view = {bytes.get(), size};
+        input.remove_prefix(size);
+    }
+};
+
 }  // namespace
 
 std::string parser_trace(base::ByteView input, const ParserCheckOptions& options,
@@ -66,11 +80,8 @@ std::string parser_trace(base::ByteView input, const ParserCheckOptions& options
     parser.set_control_line_bytes_max(options.control_line_bytes_max);
     std::string trace;
     while (!input.empty()) {
-        const std::size_t size = std::clamp<std::size_t>(next_piece(input.size()), 1, input.size());
-        const std::unique_ptr<char[]> piece(new char[size]);
-        std::memcpy(piece.get(), input.data(), size);
-        input.remove_prefix(size);
-        base::ByteView in(piece.get(), size);
+        const Piece piece(input, next_piece);
+        base::ByteView in = piece.view;
         for (bool more = true; more;) {
             const std::size_t before = in.size();
             switch (parser.step(in)) {
@@ -89,7 +100,8 @@ std::string parser_trace(base::ByteView input, const ParserCheckOptions& options
             }
             BASE_CHECK(in.size() <= before);
             // Nothing is sized by what a peer declares: at most twice what has come, and some lines of slack.
-            BASE_CHECK(parser.buffered_capacity() <= 2 * (size + trace.size()) + options.payload_bytes_max + 16384);
+            BASE_CHECK(parser.buffered_capacity() <=
+                       2 * (piece.view.size() + trace.size()) + options.payload_bytes_max + 16384);
         }
     }
     trace += parser.idle() ? "end\n" : "end within a message\n";
@@ -98,6 +110,55 @@ std::string parser_trace(base::ByteView input, const ParserCheckOptions& options
 
 std::string parser_trace(base::ByteView input, const ParserCheckOptions& options) {
     return parser_trace(input, options, [](std::size_t left) { return left; });
+}
+
+std::string session_trace(base::ByteView input, const ParserCheckOptions& options,
+                          const std::function<std::size_t(std::size_t left)>& next_piece) {
+    SessionSettings settings;
+    settings.info.max_payload = options.payload_bytes_max;
+    settings.control_line_bytes_max = options.control_line_bytes_max;
+    settings.subscriptions_max = 20;
+    base::Prng prng(1);
+    ClientSession session(settings, 1, "127.0.0.1", base::Instant{}, prng);
+    std::string out;
+    std::string told;
+    std::uint64_t next_handle = 1;
+    while (!input.empty()) {
+        const Piece piece(input, next_piece);
+        base::ByteView in = piece.view;
+        for (bool more = true; more;) {
+            switch (session.step(in, base::Instant{}, out)) {
+                case SessionStep::need_more:
+                    more = false;
+                    break;
+                case SessionStep::publish: {
+                    const Publish& message = session.publication();
+                    told.append("publish|").append(message.subject).append("|").append(message.body).append("\n");
+                    session.no_responders_for(message.subject, message.reply, out);
+                    break;
+                }
+                case SessionStep::subscribe:
+                    told += "subscribe|" + std::to_string(session.subscribed()) + "\n";
+                    session.set_handle(next_handle++);
+                    break;
+                case SessionStep::unsubscribe:
+                    told += "unsubscribe|" + std::to_string(session.removed_handle()) + "\n";
+                    break;
+                case SessionStep::reset_all:
+                    told += "reset";
+                    for (const std::uint64_t handle : session.removed_handles()) told += "|" + std::to_string(handle);
+                    told += "\n";
+                    break;
+                case SessionStep::ping:
+                    session.append_pong(out);
+                    break;
+                case SessionStep::close:
+                    return told + "closed|" + out;
+            }
+            BASE_CHECK(session.subscriptions().size() <= settings.subscriptions_max);
+        }
+    }
+    return told + "open|" + out;
 }
 
 }  // namespace compat

@@ -1,5 +1,5 @@
-// The one law of the client parser: how the input is cut does not matter.  Used by the fuzz harness, the replay and the
-// unit tests.
+// The one law of the client parser and session: how the input is cut does not matter.  Used by the fuzz harness, the
+// replay and the unit tests.
 #pragma once
 
 #include <cstddef>
@@ -26,5 +26,9 @@ std::string parser_trace(base::ByteView input, const ParserCheckOptions& options
 
 /// The trace of the whole input in one piece.
 std::string parser_trace(base::ByteView input, const ParserCheckOptions& options);
+
+/// The same for a whole session: what its shard is told, and every byte that it says to the client.
+std::string session_trace(base::ByteView input, const ParserCheckOptions& options,
+                          const std::function<std::size_t(std::size_t left)>& next_piece);
 
 }  // namespace compat

@@ -108,7 +108,11 @@ class Chain(unittest.IsolatedAsyncioTestCase):
         requester, responder = await self.client(self.a), await self.client(self.c)
         with self.assertRaises(nats.errors.NoRespondersError):
             await requester.request("service.later", b"", timeout=10)
-        subscription = await responder.subscribe("service.later", cb=lambda message: message.respond(b"here"))
+
+        async def answer(message):
+            await message.respond(b"here")
+
+        subscription = await responder.subscribe("service.later", cb=answer)
         await responder.flush()
         await self.knows(self.a, self.c, "service.later")
         self.assertEqual(b"here", (await requester.request("service.later", b"", timeout=10)).data)

@@ -342,7 +342,7 @@ TEST_CASE("the shard can end a session", "[compat][session]") {
     CHECK(client.taken().empty());
     CHECK(client.feed("PING\r\n") == "close(Slow Consumer (Pending Bytes)) ");
     Client other;
-    other.session.close(NatsError::connections_max, other.out);
+    other.session.close(NatsError::too_many_connections, other.out);
     CHECK(other.taken() == "-ERR 'maximum connections exceeded'\r\n");
 }
 

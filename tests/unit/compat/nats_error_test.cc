@@ -16,7 +16,7 @@ std::string quoted(std::string_view text) {
 }  // namespace
 
 TEST_CASE("every closing error has a reason and the silent ones no text", "[compat][error]") {
-    for (int i = static_cast<int>(NatsError::unknown_operation); i <= static_cast<int>(NatsError::subscriptions_max);
+    for (int i = static_cast<int>(NatsError::unknown_operation); i <= static_cast<int>(NatsError::too_many_subscriptions);
          ++i) {
         const auto error = static_cast<NatsError>(i);
         CAPTURE(i);

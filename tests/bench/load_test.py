@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""The load generator must notice what a server does wrong: each fault is planted in a little server of our own.
+
+    tests/bench/load_test.py build/dev/tests/bench/load
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+import unittest
+
+LOAD = sys.argv.pop(1) if len(sys.argv) > 1 else "build/dev/tests/bench/load"
+VICTIM = 700  # the how-manieth message suffers
+
+
+def matches(pattern, subject):
+    wanted, given = pattern.split("."), subject.split(".")
+    for i, token in enumerate(wanted):
+        if token == ">":
+            return len(given) > i
+        if i >= len(given) or token not in ("*", given[i]):
+            return False
+    return len(wanted) == len(given)
+
+
+class FaultyServer:
+    """Speaks enough NATS for the load generator, and does to the VICTIMth message what `fault` says."""
+
+    def __init__(self, fault):
+        self.fault, self.subscriptions, self.count, self.held = fault, [], 0, None
+        self.acks = 0
+        self.ready = threading.Event()
+        self.thread = threading.Thread(target=lambda: asyncio.run(self.serve()), daemon=True)
+        self.thread.start()
+        self.ready.wait()
+
+    async def serve(self):
+        self.stop = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+        server = await asyncio.start_server(self.client, "127.0.0.1", 0, limit=1 << 20)
+        self.port = server.sockets[0].getsockname()[1]
+        self.ready.set()
+        await self.stop.wait()
+        server.close()
+
+    def close(self):
+        self.loop.call_soon_threadsafe(self.stop.set)
+        self.thread.join()
+
+    async def client(self, reader, writer):
+        writer.write(b"INFO {}\r\n")
+        try:
+            while line := await reader.readline():
+                words = line.decode().split()
+                if words[0] == "PING":
+                    writer.write(b"PONG\r\n")
+                elif words[0] == "SUB":
+                    self.subscriptions.append((words[1], words[-1], words[2] if len(words) == 4 else "", writer))
+                elif words[0] == "PUB":
+                    payload = (await reader.readexactly(int(words[-1]) + 2))[:-2]
+                    self.publish(words[1], words[2] if len(words) == 4 else "", payload)
+                await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        self.subscriptions = [s for s in self.subscriptions if s[3] is not writer]
+        writer.close()
+
+    def publish(self, subject, reply, payload):
+        probe = payload[:4] == b"\xff\xff\xff\xff"
+        inbox = subject.startswith("_INBOX")
+        if not probe and not inbox:
+            self.count += 1
+        hit = not probe and not inbox and self.count == VICTIM
+        if hit and self.fault == "drop":
+            return
+        if hit and self.fault == "damage":
+            payload = payload[:-1] + bytes([payload[-1] ^ 1])
+        if hit and self.fault == "swap":
+            self.held = (subject, reply, payload)
+            return
+        self.deliver(subject, reply, payload)
+        if hit and self.fault == "repeat":
+            self.deliver(subject, reply, payload)
+        if self.held and not probe:
+            held, self.held = self.held, None
+            self.deliver(*held)
+        if reply and not probe and subject.startswith("orders"):
+            self.acknowledge(reply, hit)
+
+    def acknowledge(self, reply, hit):
+        if hit and self.fault == "no ack":
+            return
+        self.acks += 0 if hit and self.fault == "same position" else 1
+        text = b'{"stream":"S","seq":%d}' % self.acks
+        if hit and self.fault == "refuse":
+            text = b'{"error":{"code":503}}'
+        self.deliver(reply, "", text)
+        if hit and self.fault == "two acks":
+            self.deliver(reply, "", text)
+
+    def deliver(self, subject, reply, payload):
+        groups = set()
+        for pattern, sid, queue, writer in self.subscriptions:
+            if writer.is_closing() or not matches(pattern, subject) or queue in groups:
+                continue
+            if queue:
+                groups.add(queue)
+            writer.write(b"MSG %s %s %s%d\r\n%s\r\n" % (subject.encode(), sid.encode(), reply.encode() + b" " if reply else b"", len(payload), payload))
+
+
+class TheLoadGenerator(unittest.TestCase):
+    def run_load(self, fault, *arguments):
+        server = FaultyServer(fault)
+        try:
+            command = [LOAD, *arguments, "--server", f"127.0.0.1:{server.port}", "--count", "1000", "--warm", "0", "--seconds-max", "2"]
+            return subprocess.run(command, capture_output=True, text=True, timeout=30)
+        finally:
+            server.close()
+
+    def assert_verified(self, *arguments, **figures):
+        run = self.run_load("", *arguments)
+        self.assertEqual(0, run.returncode, run.stderr)
+        seen = json.loads(run.stdout)
+        self.assertEqual(figures, {key: seen[key] for key in figures})
+
+    def assert_noticed(self, fault, words, *arguments):
+        run = self.run_load(fault, *arguments)
+        self.assertEqual((1, ""), (run.returncode, run.stdout))
+        self.assertIn(words, run.stderr)
+
+    def test_verifies_an_honest_server(self):
+        self.assert_verified("pubsub", published=1000, delivered=1000)
+        self.assert_verified("pubsub", "--subscribers", "3", "--publishers", "2", published=1000, delivered=3000)
+        self.assert_verified("pubsub", "--publishers", "2", "--subscribers", "2", "--paired", delivered=1000)
+        self.assert_verified("pubsub", "--subjects", "50", "--size", "16", delivered=1000)
+        self.assert_verified("pubsub", "--subscribers", "0", published=1000, delivered=0)
+        self.assert_verified("pubsub", "--acks", "--window", "100", "--subject", "orders", delivered=1000, acked=1000)
+        self.assert_verified("requests", "--publishers", "2", "--subscribers", "2", published=1000, delivered=1000)
+
+    def test_notices_a_lost_message(self):
+        self.assert_noticed("drop", "was due", "pubsub")
+        self.assert_noticed("drop", "not done after", "requests")
+
+    def test_notices_a_repeated_message(self):
+        self.assert_noticed("repeat", "was due", "pubsub", "--subjects", "9")
+        self.assert_noticed("repeat", "two replies", "requests")
+
+    def test_notices_messages_out_of_order(self):
+        self.assert_noticed("swap", "was due", "pubsub")
+
+    def test_notices_a_damaged_payload(self):
+        self.assert_noticed("damage", "damaged", "pubsub")
+        self.assert_noticed("damage", "damaged", "requests")
+
+    def test_notices_what_is_wrong_with_acks(self):
+        durable = ["pubsub", "--acks", "--window", "100", "--subject", "orders"]
+        self.assert_noticed("no ack", "not done after", *durable)
+        self.assert_noticed("two acks", "two acks", *durable)
+        self.assert_noticed("refuse", "not acknowledged", *durable)
+        self.assert_noticed("same position", "do not rise", *durable)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,35 @@
+// Transcripts over plain sockets, against whatever listens there.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "tests/wire/transcript.h"
+
+namespace wire {
+
+/// How long a server may take for an answer.  Only a wrong server makes anybody wait so long.
+inline constexpr std::chrono::milliseconds answer_wait_max{5000};
+
+class TcpTarget : public WireTarget {
+  public:
+    /// Connects to a numeric IPv4 address or "localhost".
+    TcpTarget(std::string host, std::uint16_t port) : host_(std::move(host)), port_(port) {}
+    ~TcpTarget() override;
+    TcpTarget(const TcpTarget&) = delete;
+    TcpTarget& operator=(const TcpTarget&) = delete;
+
+    bool connect(const std::string& client) override;
+    void send(const std::string& client, std::string_view bytes) override;
+    Received receive(const std::string& client, std::string& buffer) override;
+    void hang_up(const std::string& client) override;
+
+  private:
+    std::string host_;
+    std::uint16_t port_;
+    std::map<std::string, int> sockets_;
+};
+
+}  // namespace wire

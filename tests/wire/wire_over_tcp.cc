@@ -1,0 +1,170 @@
+// Plays transcripts over TCP, against a server that runs already or one that is started for each.
+//
+//   wire_over_tcp HOST:PORT [--with KEY=VALUE]... FILE...
+//   wire_over_tcp --server PROGRAM FILE...
+//
+// --with says how the running server is configured; a transcript that wants something else is skipped.  PROGRAM is
+// started as `PROGRAM -a 127.0.0.1 -p -1 --ports_file_dir DIR [-c FILE]`, which nats-server and treegate understand.
+// Exit code: 0 all hold, 1 one does not, 2 usage, 77 nothing could be played.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/wire/tcp_target.h"
+#include "tests/wire/transcript.h"
+
+namespace {
+
+using wire::Transcript;
+
+constexpr int exit_skipped = 77;
+constexpr std::chrono::seconds start_wait_max{20};
+
+// A server process with a folder of its own, both gone at the end.
+class Server {
+  public:
+    Server(const std::string& program, const std::map<std::string, std::string>& options) {
+        std::string pattern = (std::filesystem::temp_directory_path() / "wire-XXXXXX").string();
+        if (::mkdtemp(pattern.data()) == nullptr) return;
+        folder_ = pattern;
+        std::vector<std::string> words = {program, "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", folder_};
+        if (!options.empty()) {
+            const std::string path = folder_ + "/wire.conf";
+            std::ofstream config(path);
+            for (const auto& [key, value] : options) config << key << ": " << value << "\n";
+            words.insert(words.end(), {"-c", path});
+        }
+        const std::string log = folder_ + "/log";
+        process_ = ::fork();
+        if (process_ != 0) return;
+        std::vector<char*> arguments;
+        for (std::string& word : words) arguments.push_back(word.data());
+        arguments.push_back(nullptr);
+        if (std::freopen(log.c_str(), "w", stderr) == nullptr || ::dup2(2, 1) < 0) ::_exit(126);
+        ::execv(program.c_str(), arguments.data());
+        ::_exit(127);
+    }
+    ~Server() {
+        if (process_ > 0 && !ended_) {
+            ::kill(process_, SIGTERM);
+            ::waitpid(process_, nullptr, 0);
+        }
+        std::error_code ignored;
+        if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
+    }
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    // Waits for the ports file.  Nothing: the server has not come up.
+    std::optional<std::uint16_t> port() {
+        const auto give_up = std::chrono::steady_clock::now() + start_wait_max;
+        while (process_ > 0 && std::chrono::steady_clock::now() < give_up) {
+            for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+                if (entry.path().extension() != ".ports") continue;
+                std::ifstream file(entry.path());
+                const auto ports = nlohmann::json::parse(file, nullptr, false);
+                if (!ports.is_object() || !ports.contains("nats") || ports["nats"].empty()) continue;  // half written
+                const auto url = ports["nats"][0].get<std::string>();
+                return static_cast<std::uint16_t>(std::stoul(url.substr(url.rfind(':') + 1)));
+            }
+            if (::waitpid(process_, nullptr, WNOHANG) == process_) {
+                ended_ = true;
+                break;
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        }
+        std::ifstream log(folder_ + "/log");
+        std::cerr << log.rdbuf();
+        return std::nullopt;
+    }
+
+  private:
+    std::string folder_;
+    pid_t process_ = -1;
+    bool ended_ = false;
+};
+
+int usage() {
+    std::cerr << "usage: wire_over_tcp HOST:PORT [--with KEY=VALUE]... FILE...\n"
+                 "       wire_over_tcp --server PROGRAM FILE...\n";
+    return 2;
+}
+
+// Plays one and prints how it went.  Returns whether it holds.
+bool play(const Transcript& transcript, const std::string& host, std::uint16_t port) {
+    wire::TcpTarget target(host, port);
+    const auto wrong = wire::run_transcript(transcript, target);
+    std::cout << (wrong ? "not ok  " : "ok      ") << transcript.name << "\n";
+    if (wrong) std::cout << *wrong << "\n";
+    return !wrong;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::vector<std::string> words(argv + 1, argv + argc);
+    if (words.size() < 2) return usage();
+    std::string program;
+    std::string host;
+    std::uint16_t port = 0;
+    std::size_t at = 1;
+    if (words[0] == "--server") {
+        program = words[at++];
+    } else {
+        const std::size_t colon = words[0].rfind(':');
+        if (colon == std::string::npos) return usage();
+        host = words[0].substr(0, colon);
+        port = static_cast<std::uint16_t>(std::strtoul(words[0].c_str() + colon + 1, nullptr, 10));
+        if (port == 0) return usage();
+    }
+    std::map<std::string, std::string> configured;
+    for (; at + 1 < words.size() && words[at] == "--with"; at += 2) {
+        const std::size_t equals = words[at + 1].find('=');
+        if (equals == std::string::npos) return usage();
+        configured[words[at + 1].substr(0, equals)] = words[at + 1].substr(equals + 1);
+    }
+    if (at == words.size()) return usage();
+    if (!program.empty() && ::access(program.c_str(), X_OK) != 0) {
+        std::cout << "skipped: there is no " << program << "\n";
+        return exit_skipped;
+    }
+
+    std::size_t played = 0;
+    std::size_t failed = 0;
+    for (; at < words.size(); ++at) {
+        std::string error;
+        const auto transcript = wire::load_transcript(words[at], error);
+        if (!transcript) {
+            std::cerr << error << "\n";
+            return 2;
+        }
+        if (!program.empty()) {
+            Server server(program, transcript->options);
+            const auto listening = server.port();
+            if (!listening) std::cerr << transcript->name << ": " << program << " has not come up\n";
+            ++played;
+            if (!listening || !play(*transcript, "127.0.0.1", *listening)) ++failed;
+        } else if (transcript->options != configured) {
+            std::cout << "skipped " << transcript->name << " (wants another configuration)\n";
+        } else {
+            ++played;
+            if (!play(*transcript, host, port)) ++failed;
+        }
+    }
+    std::cout << played << " played, " << failed << " failed\n";
+    if (failed != 0) return 1;
+    return played == 0 ? exit_skipped : 0;
+}
