@@ -4,7 +4,7 @@
 //   wire_over_tcp --server PROGRAM FILE...
 //
 // --with says how the running server is configured; a transcript that wants something else is skipped.  PROGRAM is
-// started as `PROGRAM -a 127.0.0.1 -p -1 --ports_file_dir DIR [-c FILE]`, which nats-server and treegate understand.
+// started as `PROGRAM -a 127.0.0.1 -p -1 [-c FILE]`, which nats-server and treegate understand.
 // Exit code: 0 all hold, 1 one does not, 2 usage, 77 nothing could be played.
 #include <chrono>
 #include <cstdio>
@@ -13,12 +13,13 @@
 #include <fstream>
 #include <iostream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <thread>
+#include <string_view>
 #include <vector>
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,70 +32,71 @@ namespace {
 using wire::Transcript;
 
 constexpr int exit_skipped = 77;
-constexpr std::chrono::seconds start_wait_max{20};
+constexpr std::chrono::milliseconds start_wait_max{20000};
 
-// A server process with a folder of its own, both gone at the end.
+// A server process, and a folder for its configuration; both gone at the end.
 class Server {
   public:
     Server(const std::string& program, const std::map<std::string, std::string>& options) {
         std::string pattern = (std::filesystem::temp_directory_path() / "wire-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr) return;
+        int ends[2];
+        if (::mkdtemp(pattern.data()) == nullptr || ::pipe2(ends, O_CLOEXEC) != 0) return;
         folder_ = pattern;
-        std::vector<std::string> words = {program, "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", folder_};
+        std::vector<std::string> words = {program, "-a", "127.0.0.1", "-p", "-1"};
         if (!options.empty()) {
             const std::string path = folder_ + "/wire.conf";
             std::ofstream config(path);
             for (const auto& [key, value] : options) config << key << ": " << value << "\n";
             words.insert(words.end(), {"-c", path});
         }
-        const std::string log = folder_ + "/log";
-        process_ = ::fork();
-        if (process_ != 0) return;
         std::vector<char*> arguments;
         for (std::string& word : words) arguments.push_back(word.data());
         arguments.push_back(nullptr);
-        if (std::freopen(log.c_str(), "w", stderr) == nullptr || ::dup2(2, 1) < 0) ::_exit(126);
-        ::execv(program.c_str(), arguments.data());
-        ::_exit(127);
+        process_ = ::fork();
+        if (process_ == 0) {
+            if (::dup2(ends[1], 1) < 0 || ::dup2(ends[1], 2) < 0) ::_exit(126);
+            ::execv(program.c_str(), arguments.data());
+            ::_exit(127);
+        }
+        ::close(ends[1]);
+        log_pipe_ = ends[0];
     }
     ~Server() {
-        if (process_ > 0 && !ended_) {
+        if (process_ > 0) {
             ::kill(process_, SIGTERM);
             ::waitpid(process_, nullptr, 0);
         }
+        if (log_pipe_ >= 0) ::close(log_pipe_);
         std::error_code ignored;
         if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
     }
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    // Waits for the ports file.  Nothing: the server has not come up.
+    // Reads the log until the server says where it listens.  Nothing: it has not come up.
     std::optional<std::uint16_t> port() {
-        const auto give_up = std::chrono::steady_clock::now() + start_wait_max;
-        while (process_ > 0 && std::chrono::steady_clock::now() < give_up) {
-            for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-                if (entry.path().extension() != ".ports") continue;
-                std::ifstream file(entry.path());
-                const auto ports = nlohmann::json::parse(file, nullptr, false);
-                if (!ports.is_object() || !ports.contains("nats") || ports["nats"].empty()) continue;  // half written
-                const auto url = ports["nats"][0].get<std::string>();
-                return static_cast<std::uint16_t>(std::stoul(url.substr(url.rfind(':') + 1)));
-            }
-            if (::waitpid(process_, nullptr, WNOHANG) == process_) {
-                ended_ = true;
-                break;
-            }
-            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        constexpr std::string_view ready = "Server is ready";
+        constexpr std::string_view listening = "Listening for client connections on 127.0.0.1:";
+        std::string log;
+        while (log.find(ready) == std::string::npos) {
+            pollfd waiting{log_pipe_, POLLIN, 0};
+            char bytes[4096];
+            const bool more = ::poll(&waiting, 1, static_cast<int>(start_wait_max.count())) > 0;
+            const ssize_t got = more ? ::read(log_pipe_, bytes, sizeof(bytes)) : 0;
+            if (got <= 0) break;
+            log.append(bytes, static_cast<std::size_t>(got));
         }
-        std::ifstream log(folder_ + "/log");
-        std::cerr << log.rdbuf();
+        const std::size_t at = log.find(listening);
+        if (at != std::string::npos && log.find(ready) != std::string::npos)
+            return static_cast<std::uint16_t>(std::strtoul(log.c_str() + at + listening.size(), nullptr, 10));
+        std::cerr << log;
         return std::nullopt;
     }
 
   private:
     std::string folder_;
     pid_t process_ = -1;
-    bool ended_ = false;
+    int log_pipe_ = -1;
 };
 
 int usage() {

@@ -16,8 +16,8 @@ std::string quoted(std::string_view text) {
 }  // namespace
 
 TEST_CASE("every closing error has a reason and the silent ones no text", "[compat][error]") {
-    for (int i = static_cast<int>(NatsError::unknown_operation); i <= static_cast<int>(NatsError::too_many_subscriptions);
-         ++i) {
+    for (int i = static_cast<int>(NatsError::unknown_operation);
+         i <= static_cast<int>(NatsError::too_many_subscriptions); ++i) {
         const auto error = static_cast<NatsError>(i);
         CAPTURE(i);
         std::string out;
@@ -28,7 +28,7 @@ TEST_CASE("every closing error has a reason and the silent ones no text", "[comp
     }
 }
 
-TEST_CASE("-ERR lines have stock's texts, letter by letter", "[compat][error]") {
+TEST_CASE("the -ERR lines have stock's texts, letter by letter", "[compat][error]") {
     const auto line = [](NatsError error) {
         std::string out;
         append_error(out, error);
