@@ -197,7 +197,7 @@ std::optional<LabelSender::Label> LabelSender::define(const PathDefinition& path
     Hot& hot = hot_[label];
     Cold& cold = cold_[label];
     hot.generation = ++*generations_;
-    hot.used = true;
+    hot.used = false;  // until it is used again: a path that served one record goes before those that serve many
     cold.key = key_;
     cold.hash = hash;
     cold.wire_bytes = static_cast<std::uint32_t>(body_.size());
