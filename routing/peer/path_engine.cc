@@ -100,19 +100,21 @@ PathEngine::Tables& PathEngine::tables(LinkIndex link, Lane lane) {
 // ---- splitting ----------------------------------------------------------------------------------------------------
 
 // Computes the path from here into `path_`, and what has no place in it into `unplaced_`.
-void PathEngine::fill_path(const TargetSet& targets, std::string_view account, std::uint64_t run) {
+void PathEngine::fill_path(const TargetSet& targets, std::string_view account, const RecordView& record, Lane lane) {
     refresh_primes();
     PathFromHere computed = compute_path(targets, routes_, primes_);
     unplaced_ = std::move(computed.unplaced);
     path_.factors = std::move(computed.factors);
     path_.account.assign(account);
     path_.origin = gateway_self;
-    path_.run = run;
+    path_.run = lane == Lane::durable ? record.run : 0;
     path_.groups.clear();
-    for (const Factor& factor : path_.factors) {
+    for (Factor& factor : path_.factors) {
         if (factor.exponent != exponent_deliver) continue;
         const std::vector<std::string>& groups = targets[factor.ordinal].groups;
         if (!groups.empty()) path_.groups.push_back(FactorGroups{factor.gateway, groups});
+        // Only durable records say something per target; without it more paths have equal rests and share a label.
+        if (lane == Lane::volatile_) factor.ordinal = 0;
     }
 }
 
@@ -191,7 +193,7 @@ SendResult PathEngine::send(TargetSetId targets, std::string_view account, const
             result.stale = true;
             return result;
         }
-        fill_path(*set, account, run);
+        fill_path(*set, account, record, lane);
         split_out(path_, link_none, lane, false, entry.hops, entry.targets_missed);
         entry.targets_missed += static_cast<std::uint32_t>(unplaced_.size());
         entry.set_generation = targets.generation;
@@ -217,7 +219,7 @@ SendResult PathEngine::send_once(const TargetSet& targets, std::string_view acco
                                  Lane lane) {
     SendResult result;
     BASE_CHECK(lane != Lane::durable || record.prev_count == targets.size());
-    fill_path(targets, account, lane == Lane::durable ? record.run : 0);
+    fill_path(targets, account, record, lane);
     const TraceHop self{registry_.id(gateway_self), primes_[gateway_self], 0};
     if (encoder_.prepare(record, lane, self)) {
         split_out(path_, link_none, lane, true, once_hops_, result.targets_missed);

@@ -179,7 +179,7 @@ class PathEngine {
 
     void routes_changed();
     void refresh_primes();
-    void fill_path(const TargetSet& targets, std::string_view account, std::uint64_t run);
+    void fill_path(const TargetSet& targets, std::string_view account, const RecordView& record, Lane lane);
     void split_out(const PathDefinition& path, LinkIndex arrived_on, Lane lane, bool once, std::vector<OutHop>& hops,
                    std::uint32_t& targets_missed);
     [[nodiscard]] bool current(const std::vector<OutHop>& hops, Lane lane);

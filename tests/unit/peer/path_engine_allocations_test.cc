@@ -1,0 +1,119 @@
+// A program of its own: it counts what operator new is asked for.
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "engine_network.h"
+#include "routing/peer/path_engine.h"
+
+namespace {
+std::uint64_t allocations = 0;
+}
+
+// All forms that the library has are replaced, so that a sanitizer finds each delete with its new.
+void* operator new(std::size_t size) {
+    ++allocations;
+    if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+    throw std::bad_alloc();
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    ++allocations;
+    return std::malloc(size == 0 ? 1 : size);
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    ++allocations;
+    const auto unit = static_cast<std::size_t>(alignment);
+    if (void* memory = std::aligned_alloc(unit, (size + unit - 1) / unit * unit)) return memory;
+    throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    std::free(memory);
+}
+
+namespace routing::peer {
+namespace {
+
+// 0 - 1 - 2 and 3 at 1: messages of 0 for 2 and 3 cross 1.
+struct Warm {
+    EngineNetwork net{4, 1};
+    std::vector<TargetSetId> sets;
+    std::vector<PrevPosition> prevs;
+    std::string body = std::string(128, 'x');
+    std::uint64_t position = 0;
+
+    Warm() {
+        net.connect(0, 1);
+        net.connect(1, 2);
+        net.connect(1, 3);
+        net.tell_topology();
+        for (const auto& node : net.nodes) node->keep = false;
+        TestGateway& a = net[0];
+        sets.push_back(a.sets.intern(targets_of(a, {{1, true, {}}, {2, true, {"workers"}}, {3, true, {}}})));
+        sets.push_back(a.sets.intern(targets_of(a, {{1, true, {}}, {2, false, {"workers"}}, {3, true, {}}})));
+        prevs.resize(3);
+        turn(Lane::volatile_);
+        turn(Lane::durable);
+    }
+
+    void send(const std::string& subject, Lane lane) {
+        RecordView record = record_of(subject, body);
+        record.message.reply = "_INBOX.abcdefghijklmnopqrstuv.1";
+        record.run = 7;
+        record.position = ++position;
+        // One target is further behind than the others.
+        for (PrevPosition& prev : prevs) prev = position > 9 ? PrevPosition{7, position - 1} : PrevPosition{};
+        if (position > 9) prevs[1].position = position - 9;
+        record.prevs = prevs.data();
+        record.prev_count = prevs.size();
+        net[0].engine.send(sets[position % sets.size()], "$G", record, lane);
+    }
+
+    // 500 records from the origin through the transit to all targets; returns what each of the two stages allocated.
+    std::pair<std::uint64_t, std::uint64_t> turn(Lane lane) {
+        std::uint64_t before = allocations;
+        for (int i = 0; i < 500; ++i) send(subjects[static_cast<std::size_t>(i) % subjects.size()], lane);
+        const std::uint64_t ingress = allocations - before;
+        before = allocations;
+        net.carry(0, 0, lane);
+        net.carry(1, 1, lane);
+        net.carry(1, 2, lane);
+        return {ingress, allocations - before};
+    }
+
+    std::vector<std::string> subjects{"orders.one.of.many.that.are.not.short", "orders.another.that.is.not.short", "x"};
+};
+
+}  // namespace
+
+TEST_CASE("a warm path engine allocates nothing per record, neither where a message enters nor where it crosses",
+          "[peer][engine]") {
+    const Lane lane = GENERATE(Lane::volatile_, Lane::durable);
+    CAPTURE(lane_name(lane));
+    Warm warm;
+    for (int i = 0; i < 4; ++i) warm.turn(lane);  // buffers of both ends of each pipe find their size
+    const std::size_t before = warm.net[2].delivered;
+    for (int i = 0; i < 20; ++i) {
+        const auto [ingress, rest] = warm.turn(lane);
+        CHECK(ingress == 0);
+        CHECK(rest == 0);
+    }
+    CHECK(warm.net[1].delivered == warm.net[2].delivered);
+    CHECK(warm.net[2].delivered - before == 20 * 500);
+    CHECK(warm.net[1].engine.counters().definitions_sent == 2 * 3);  // lanes; both sets are one path towards 3
+}
+
+}  // namespace routing::peer
