@@ -26,6 +26,12 @@ inline constexpr std::uint32_t children_max = 250;
 inline constexpr std::size_t join_addresses_max = 64;
 /// How many durable filters a gateway may be given.  Each is a local queue and a log entry at every member.
 inline constexpr std::size_t durable_filters_max = 256;
+/// Source: DurableOptions::dump_keep.
+inline constexpr std::uint64_t dump_keep_default = 1000;
+/// More would be a second store.  About 40 bytes each.
+inline constexpr std::uint64_t dump_keep_max = 10'000'000;
+/// The longest secret of a tree.  Unit: bytes.
+inline constexpr std::size_t secret_bytes_max = 1024;
 /// How long a name may be.  Unit: bytes.  It is one token of the subjects `$TREE.REQ.<name>.>`.
 inline constexpr std::size_t name_bytes_max = 128;
 
@@ -40,7 +46,7 @@ struct ListenAddress {
 struct TreeConfig {
     ListenAddress listen;
     std::vector<std::string> join;  ///< "host:port" each, the port always there
-    std::string advertise;          ///< "host:port"; empty: the address that the peer sees, with our port
+    std::string advertise;          ///< see advertised_address()
     std::string name = "treegate";  ///< of the tree; gateways of another are refused
     std::string secret;             ///< empty: none
     std::uint32_t children_max = children_default;
@@ -49,6 +55,8 @@ struct TreeConfig {
 /// Durable subjects; DESIGN 5.
 struct DurableConfig {
     std::vector<std::string> filters;  ///< this gateway's own; those of other members count as well
+    /// How many of the newest records the local queues keep for `queue dump` after everybody has them.
+    std::uint64_t dump_keep = dump_keep_default;
 };
 
 struct Config {
@@ -67,6 +75,10 @@ struct Config {
     /// Where identity and store live.  Empty: nothing is kept (neither a tree nor durable subjects were asked for).
     std::string data_dir;
 };
+
+/// What `tree.advertise` means once the tree's port is known: with a port as it is, without one with `port`; empty
+/// stays empty (then the others take the address that they see, with our port).
+[[nodiscard]] std::string advertised_address(const TreeConfig& tree, std::uint16_t port);
 
 /// What a command line came to.
 struct ConfigError {
