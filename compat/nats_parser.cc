@@ -14,6 +14,9 @@ namespace {
 // How much of a line that came in pieces is looked at in one go.  Unit: bytes.
 constexpr std::size_t line_piece_bytes = 4096;
 
+// The shortest message that the fast path may look at.  Unit: bytes.
+constexpr std::size_t short_pub_bytes_min = sizeof("PUB a 0\r\n\r\n") - 1;
+
 // In the order of NatsParser::Verb.  No name begins another.
 struct VerbName {
     std::string_view name;  // lower case
@@ -94,27 +97,6 @@ struct NatsParser::Line {
     std::size_t line_bytes = 0;    // whole: with the line's end
 };
 
-NatsParser::Step NatsParser::step(base::ByteView& in) {
-    if (state_ == State::control_line && tail_.empty()) {
-        Step result = Step::need_more;
-        if (step_short_pub(in, result)) return result;
-        return step_line(in);
-    }
-    switch (state_) {
-        case State::control_line:
-            return continue_line(in);
-        case State::payload:
-            return continue_payload(in);
-        case State::delivered_from_tail:
-            release_tail();
-            state_ = State::control_line;
-            return step_line(in);
-        case State::broken:
-            return Step::broken;
-    }
-    return Step::broken;
-}
-
 NatsParser::Step NatsParser::fail(NatsError error) {
     state_ = State::broken;
     error_ = error;
@@ -130,38 +112,43 @@ void NatsParser::release_tail() {
     }
 }
 
-// The common case in one pass: "PUB subject [reply ]size\r\n" and its whole payload, single spaces, all within `in`.
+// The common case in one pass: "PUB subject [reply ]size\r\n" or "HPUB subject [reply ]header size\r\n" and the whole
+// payload, single spaces, all within `in`.
 // Returns false, with nothing consumed, for whatever is not exactly that; the general path then judges it.
-inline bool NatsParser::step_short_pub(base::ByteView& in, Step& result) {
-    constexpr std::size_t shortest = sizeof("PUB a 0\r\n\r\n") - 1;
-    if (in.size() < shortest) return false;
-    const char* at = in.data();
-    const char* const end = at + in.size();
-    if ((at[0] | 0x20) != 'p' || (at[1] | 0x20) != 'u' || (at[2] | 0x20) != 'b' || at[3] != ' ') return false;
-    at += 4;
+template <bool with_headers>
+inline bool NatsParser::step_short_pub(base::ByteView& in) {
+    const char* at = in.data() + (with_headers ? sizeof("HPUB ") : sizeof("PUB ")) - 1;
+    const char* const end = in.data() + in.size();
     const char* const arguments = at;
-
-    const char* word_end = find_word_end(at, end);
-    if (word_end == at || word_end == end || *word_end != ' ') return false;
-    const std::string_view subject(at, static_cast<std::size_t>(word_end - at));
-    at = word_end + 1;
-
-    std::string_view reply;
-    word_end = find_word_end(at, end);
-    if (word_end == at || word_end == end) return false;
-    if (*word_end == ' ') {
-        reply = {at, static_cast<std::size_t>(word_end - at)};
+    // Cuts the next word off and returns the byte that ends it, or 0 where the general path is to look.
+    const auto next_word = [&](std::string_view& word) {
+        const char* const word_end = find_word_end(at, end);
+        if (word_end == at || word_end == end) return '\0';
+        word = {at, static_cast<std::size_t>(word_end - at)};
         at = word_end + 1;
-        word_end = find_word_end(at, end);
-        if (word_end == at || word_end == end) return false;
-    }
-    if (*word_end != '\r' || end - word_end < 2 || word_end[1] != '\n') return false;
-    if (static_cast<std::size_t>(word_end - arguments) > control_line_bytes_max_) return false;
+        return *word_end;
+    };
 
+    std::string_view subject;
+    std::string_view reply;
+    std::string_view header_size;
+    std::string_view size;
+    if (next_word(subject) != ' ') return false;
+    if (with_headers && next_word(header_size) != ' ') return false;
+    char ended_by = next_word(size);
+    if (ended_by == ' ') {  // one word more than the shortest form has, so the second is the reply
+        reply = with_headers ? header_size : size;
+        header_size = size;
+        ended_by = next_word(size);
+    }
+    if (ended_by != '\r' || at == end || *at != '\n') return false;
+    if (static_cast<std::size_t>(at - 1 - arguments) > control_line_bytes_max_) return false;
+    ++at;
+
+    std::uint32_t header_bytes = 0;
     std::uint32_t body_bytes = 0;
-    if (!parse_size({at, static_cast<std::size_t>(word_end - at)}, body_bytes)) return false;
-    if (body_bytes > payload_bytes_max_) return false;
-    at = word_end + 2;
+    if (!parse_size(size, body_bytes) || body_bytes > payload_bytes_max_) return false;
+    if (with_headers && (!parse_size(header_size, header_bytes) || header_bytes > body_bytes)) return false;
     if (static_cast<std::size_t>(end - at) < std::size_t{body_bytes} + 2) return false;
     if (at[body_bytes] != '\r' || at[body_bytes + 1] != '\n') return false;
 
@@ -169,10 +156,39 @@ inline bool NatsParser::step_short_pub(base::ByteView& in, Step& result) {
     event_.publish.subject = subject;
     event_.publish.reply = reply;
     event_.publish.body = {at, body_bytes};
-    event_.publish.header_bytes = 0;
+    event_.publish.header_bytes = header_bytes;
     in.remove_prefix(static_cast<std::size_t>(at + body_bytes + 2 - in.data()));
-    result = Step::event;
     return true;
+}
+
+NatsParser::Step NatsParser::step(base::ByteView& in) {
+    if (state_ == State::control_line && tail_.empty()) {
+        if (in.size() >= short_pub_bytes_min) {
+            const char* const verb = in.data();
+            const auto is_pub = [](const char* at) {
+                return (at[0] | 0x20) == 'p' && (at[1] | 0x20) == 'u' && (at[2] | 0x20) == 'b' && at[3] == ' ';
+            };
+            if (is_pub(verb)) {
+                if (step_short_pub<false>(in)) return Step::event;
+            } else if ((verb[0] | 0x20) == 'h' && is_pub(verb + 1) && headers_allowed_) {
+                if (step_short_pub<true>(in)) return Step::event;
+            }
+        }
+        return step_line(in);
+    }
+    switch (state_) {
+        case State::control_line:
+            return continue_line(in);
+        case State::payload:
+            return continue_payload(in);
+        case State::delivered_from_tail:
+            release_tail();
+            state_ = State::control_line;
+            return step_line(in);
+        case State::broken:
+            return Step::broken;
+    }
+    return Step::broken;
 }
 
 NatsParser::Line NatsParser::read_line(base::ByteView bytes) const {

@@ -80,7 +80,8 @@ class NatsParser {
     struct Line;
 
     Step fail(NatsError error);
-    bool step_short_pub(base::ByteView& in, Step& result);
+    template <bool with_headers>
+    bool step_short_pub(base::ByteView& in);
     Step step_line(base::ByteView& in);
     Step continue_line(base::ByteView& in);
     Step continue_payload(base::ByteView& in);
