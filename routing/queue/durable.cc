@@ -27,7 +27,7 @@ struct Durable::Parts {
         : options(std::move(given)),
           registry(gateways),
           sets(target_sets),
-          log(options.run, options.pending_bytes_max, options.tail_bytes, registry, sets, options.accounts, state),
+          log(options, registry, sets, state),
           origin(options, log, registry, sets, outbox, counters, next_command),
           target(options.boot, registry, outbox, counters, state),
           local(options, registry, outbox, counters, next_command, state, now),
@@ -130,6 +130,8 @@ std::optional<std::string> refusal(const DurableOptions& options) {
     if (options.linger < base::Duration::zero()) return "durable_linger: must not be negative";
     if (options.target_window_bytes == 0 || options.reader_window_bytes == 0 || options.pending_bytes_max == 0)
         return "durable: windows must be larger than 0";
+    if (options.page_records == 0 || options.page_records > page_records_max || options.segment_pages == 0)
+        return "durable: pages and segments must hold something, and pages at most 4096 records";
     return std::nullopt;
 }
 
@@ -271,7 +273,10 @@ void Durable::tick(base::Instant now) {
 
 base::Instant Durable::next_deadline() const {
     if (parts_->failed) return base::instant_max;
-    return std::min({parts_->origin.next_deadline(), parts_->local.next_deadline(), parts_->trim_check_at});
+    const base::Instant deadline = std::min(parts_->origin.next_deadline(), parts_->local.linger_deadline());
+    // What waits for a commit waits for the end of the one under way, which needs no clock.
+    if (parts_->committing != 0) return deadline;
+    return std::min({deadline, parts_->local.commit_deadline(), parts_->trim_check_at});
 }
 
 Outbox& Durable::outbox() {

@@ -20,6 +20,7 @@
 #include "routing/gateway_registry.h"
 #include "routing/queue/flow_message.h"
 #include "routing/queue/outbox.h"
+#include "routing/queue/page.h"
 #include "routing/queue/recovery.h"
 #include "routing/target_sets.h"
 #include "routing/types.h"
@@ -49,6 +50,9 @@ struct DurableOptions {
     std::uint64_t pending_bytes_max = 16u << 20;
     /// Bytes of recent pages that each log keeps in memory for those who are a little behind.
     std::uint64_t tail_bytes = 16u << 20;
+    /// When a page is closed, and a segment; at most page_records_max.  Smaller in simulations.
+    std::uint32_t page_records = page_records_max;
+    std::uint64_t segment_pages = segment_pages_max;
     /// What accounts are called between gateways and on disk, by AccountId.
     std::vector<std::string> accounts = {std::string(account_global_name)};
 };

@@ -292,8 +292,8 @@ void LocalQueue::tick(base::Instant now) {
     }
 }
 
-base::Instant LocalQueue::next_deadline() const {
-    return std::min(cursors_at_, lingers_.empty() ? base::instant_max : lingers_.front().until);
+base::Instant LocalQueue::linger_deadline() const {
+    return lingers_.empty() ? base::instant_max : lingers_.front().until;
 }
 
 std::vector<ReaderStatus> LocalQueue::status() const {

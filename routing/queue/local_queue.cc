@@ -81,7 +81,7 @@ std::uint32_t LocalQueue::serve_ref(AccountId account, bool plain, const std::ve
 void LocalQueue::append(GatewayIndex origin, Run run, Position position, bool plain,
                         const std::vector<std::string>* groups, const MessageView& message) {
     BASE_CHECK(message.account < options_.accounts.size());
-    if (page_.full()) close_page();
+    if (page_.full() || page_.count() >= options_.page_records) close_page();
     const std::uint32_t source = source_ref(origin, run);
     const std::uint32_t serve = serve_ref(message.account, plain, groups);
     page_.append(source, position, serve, message);

@@ -64,7 +64,9 @@ class LocalQueue {
     }
     bool on_read(CommandId id, std::vector<Page>& pages, base::Instant now);
     void tick(base::Instant now);
-    [[nodiscard]] base::Instant next_deadline() const;
+    [[nodiscard]] base::Instant linger_deadline() const;
+    /// When cursors want to be written.
+    [[nodiscard]] base::Instant commit_deadline() const { return cursors_at_; }
 
     [[nodiscard]] std::uint64_t pending_bytes() const { return pending_bytes_; }
     [[nodiscard]] std::vector<ReaderStatus> status() const;

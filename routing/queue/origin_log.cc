@@ -9,25 +9,24 @@
 
 namespace routing::queue {
 
-OriginLog::OriginLog(Run run, std::uint64_t pending_bytes_max, std::uint64_t tail_bytes, GatewayRegistry& registry,
-                     TargetSets& sets, const std::vector<std::string>& accounts, const RecoveredState& state)
-    : run_(run),
-      pending_bytes_max_(pending_bytes_max),
+OriginLog::OriginLog(const DurableOptions& options, GatewayRegistry& registry, TargetSets& sets,
+                     const RecoveredState& state)
+    : options_(options),
+      run_(options.run),
       registry_(registry),
       sets_(sets),
-      accounts_(accounts),
       runs_(state.runs),
       next_(state.origin_next),
       committed_last_(state.origin_next - 1),
       segments_(state.segments.begin(), state.segments.end()),
-      tail_(tail_bytes) {
-    BASE_CHECK(run != 0);
-    for (const RunStart& start : runs_) BASE_CHECK(start.run != run && start.first < next_);
+      tail_(options.tail_bytes) {
+    BASE_CHECK(run_ != 0);
+    for (const RunStart& start : runs_) BASE_CHECK(start.run != run_ && start.first < next_);
     while (runs_.size() >= runs_max) {
         dropped_runs_.push_back(runs_.front().first);
         runs_.erase(runs_.begin());
     }
-    runs_.push_back(RunStart{run, next_});
+    runs_.push_back(RunStart{run_, next_});
     for (const RecoveredTarget& target : state.targets) {
         const auto index = registry_.intern(target.id);
         if (!index.has_value() || *index == gateway_self) continue;
@@ -63,8 +62,8 @@ bool OriginLog::open_route(TargetSetId id, std::uint32_t& route) {
     open.records = 0;
     PageRoute described;
     const AccountId account = sets_.account(id);
-    BASE_CHECK(account < accounts_.size());
-    described.account = accounts_[account];
+    BASE_CHECK(account < options_.accounts.size());
+    described.account = options_.accounts[account];
     for (const Target& target : *set) {
         if (target.gateway >= gateway_refs_.size()) gateway_refs_.resize(target.gateway + 1);
         GatewayRef& ref = gateway_refs_[target.gateway];
@@ -84,7 +83,7 @@ bool OriginLog::open_route(TargetSetId id, std::uint32_t& route) {
 base::Result<Position, OriginLog::AppendError> OriginLog::append(const MessageView& message, TargetSetId targets,
                                                                  AckToken token) {
     if (!room()) return base::failure(AppendError::full);
-    if (page_.full()) close_page();
+    if (page_.full() || page_.count() >= options_.page_records) close_page();
     if (targets.slot >= route_slots_.size()) {
         if (sets_.get(targets) == nullptr) return base::failure(AppendError::stale_targets);
         route_slots_.resize(targets.slot + 1);
@@ -137,7 +136,7 @@ void OriginLog::close_page() {
     }
     closed_.push_back(std::move(entry));
     begin_page();
-    if (open_segment_.bytes >= segment_bytes_max || open_segment_.pages >= segment_pages_max) close_segment();
+    if (open_segment_.bytes >= segment_bytes_max || open_segment_.pages >= options_.segment_pages) close_segment();
 }
 
 void OriginLog::close_segment() {

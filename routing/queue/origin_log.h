@@ -11,6 +11,7 @@
 
 #include "routing/base/time.h"
 #include "routing/gateway_registry.h"
+#include "routing/queue/durable.h"
 #include "routing/queue/outbox.h"
 #include "routing/queue/page.h"
 #include "routing/queue/page_tail.h"
@@ -36,14 +37,13 @@ struct TargetFacts {
 
 class OriginLog {
   public:
-    /// Borrows `registry`, `sets` and `accounts` for life.  `run` must not be in `state.runs`.
-    OriginLog(Run run, std::uint64_t pending_bytes_max, std::uint64_t tail_bytes, GatewayRegistry& registry,
-              TargetSets& sets, const std::vector<std::string>& accounts, const RecoveredState& state);
+    /// Borrows `options`, `registry` and `sets` for life.  The run of the options must not be in `state.runs`.
+    OriginLog(const DurableOptions& options, GatewayRegistry& registry, TargetSets& sets, const RecoveredState& state);
 
     enum class AppendError : std::uint8_t { full, stale_targets };
     /// Copies the message into the open page and gives its position.  The set must not be empty.
     base::Result<Position, AppendError> append(const MessageView& message, TargetSetId targets, AckToken token);
-    [[nodiscard]] bool room() const { return pending_bytes_ < pending_bytes_max_; }
+    [[nodiscard]] bool room() const { return pending_bytes_ < options_.pending_bytes_max; }
     [[nodiscard]] bool anything_to_commit() const { return page_.count() > 0 || !closed_.empty() || rows_dirty_; }
 
     /// Moves what has gathered into `batch`.  Not again before committed().
@@ -97,11 +97,10 @@ class OriginLog {
     void close_page();
     void close_segment();
 
+    const DurableOptions& options_;
     const Run run_;
-    const std::uint64_t pending_bytes_max_;
     GatewayRegistry& registry_;
     TargetSets& sets_;
-    const std::vector<std::string>& accounts_;
 
     RunList runs_;
     bool run_written_ = false;

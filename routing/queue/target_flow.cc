@@ -74,16 +74,9 @@ Position TargetFlow::through(const Origin& origin, Position Mark::*position) {
 
 bool TargetFlow::superseded(const Origin& origin, const Head& head) {
     if (origin.run == head.run) return head.k < origin.k;
-    // A run of the history in force that is not its newest has ended.
-    if (origin.run != 0 && last_of_run(origin.runs, head.run) != 0) return true;
-    // So has one that was followed by a run of which this history knows nothing.
-    const Mark* mine = nullptr;
-    for (const Mark& mark : origin.marks)
-        if (mark.run == head.run) mine = &mark;
-    if (mine == nullptr) return false;
-    return std::any_of(origin.marks.begin(), origin.marks.end(), [&](const Mark& mark) {
-        return mark.order > mine->order && last_of_run(head.runs, mark.run) == 0;
-    });
+    // A run of the history in force that is not its newest has ended.  A run that this history does not know may be
+    // newer (the origin was restored) or older: then its origin hears k = 0 for its next record, and begins again.
+    return origin.run != 0 && last_of_run(origin.runs, head.run) != 0;
 }
 
 void TargetFlow::on_head(GatewayIndex gateway, const Head& head, base::Instant now) {
@@ -115,10 +108,17 @@ void TargetFlow::on_head(GatewayIndex gateway, const Head& head, base::Instant n
         // What is between is gone at its origin: W and the LOSS go into one batch.
         RecoveredLoss loss{registry_.id(gateway), loss_next_++, from.accepted, head.floor};
         losses_open_.push_back(loss);
-        const Run floor_run = run_of(from.runs, head.floor);
-        Mark& at_floor = mark(from, floor_run != 0 ? floor_run : from.runs.front().run);
-        at_floor.accepted = std::max(at_floor.accepted, head.floor);
-        make_dirty(gateway, at_floor);
+        // Every run's watermark that lies in the gap moves, so that an origin restored to one of them does not bring
+        // back what was published as lost.
+        for (std::size_t i = 0; i < from.runs.size() && (i == 0 || from.runs[i].first <= head.floor); ++i) {
+            const Position last = i + 1 == from.runs.size() ? position_max : from.runs[i + 1].first - 1;
+            const Position up_to = std::min(last, head.floor);
+            if (up_to <= from.accepted && up_to != head.floor) continue;
+            Mark& moved = mark(from, from.runs[i].run);
+            if (moved.accepted >= up_to) continue;
+            moved.accepted = up_to;
+            make_dirty(gateway, moved);
+        }
         from.accepted = head.floor;
         ++counters_.losses;
     }
