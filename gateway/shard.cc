@@ -1,0 +1,412 @@
+// A shard: connections, interest, publishing, turns.
+#include "gateway/shard.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "compat/nats_writer.h"
+#include "gateway/shard_internal.h"
+#include "routing/base/check.h"
+
+namespace gateway {
+
+using routing::MessageView;
+using routing::Route;
+using routing::RouteGroup;
+
+Shard::Shard(ShardOptions options, const compat::SessionSettings& settings, ShardPost& post, ShardHost& host,
+             base::Prng prng)
+    : options_(options),
+      settings_(&settings),
+      post_(&post),
+      host_(&host),
+      prng_(prng),
+      router_({.hash_seed = options.hash_seed}) {
+    outgoing_.resize(post.shards());
+    deliveries_out_.resize(post.shards());
+}
+
+Shard::~Shard() {
+    clients_.clear();
+    if (shared_ != nullptr) ChunkPool::drop(shared_);
+}
+
+// --- Connections ----------------------------------------------------------------------------------------------------
+
+Client& Shard::open(routing::ConnectionId id, std::string ip, base::Instant now) {
+    auto owned = std::make_unique<Client>(*settings_, id, std::move(ip), now, prng_, pool_);
+    Client& client = *owned;
+    clients_.emplace(id, std::move(owned));
+    ++counters_.total_connections;
+    client.session.greet(scratch_);
+    put(client, scratch_);
+    scratch_.clear();
+    schedule(client.session.next_deadline());
+    return client;
+}
+
+void Shard::bytes(Client& client, base::ByteView in, base::Instant now) {
+    if (client.closing) return;
+    counters_.in_bytes += in.size();
+    if ((client.pauses & Client::blocks_parsing) != 0) {
+        client.backlog.append(in);
+        return;
+    }
+    parse(client, in, now);
+}
+
+void Shard::parse(Client& client, base::ByteView in, base::Instant now) {
+    now_ = now;
+    bool more = true;
+    while (more && !client.closing && (client.pauses & Client::blocks_parsing) == 0) {
+        const auto step = client.session.step(in, now, scratch_);
+        if (!scratch_.empty()) {
+            put(client, scratch_);
+            scratch_.clear();
+        }
+        switch (step) {
+            case compat::SessionStep::need_more:
+                more = false;
+                break;
+            case compat::SessionStep::publish:
+                on_publish(client);
+                break;
+            case compat::SessionStep::subscribe:
+                on_subscribe(client);
+                break;
+            case compat::SessionStep::unsubscribe:
+                drop_subscription(client.session.removed_handle(), false);
+                client.interest_open = true;
+                break;
+            case compat::SessionStep::reset_all:
+                for (const auto handle : client.session.removed_handles()) drop_subscription(handle, false);
+                client.interest_open = true;
+                break;
+            case compat::SessionStep::ping:
+                on_ping(client);
+                break;
+            case compat::SessionStep::close:
+                stop(client, true, compat::closed_reason(client.session.close_reason()));
+                break;
+        }
+    }
+    if (!in.empty() && !client.closing) client.backlog.assign(in);
+}
+
+void Shard::written(Client& client, std::size_t count, base::Instant now) {
+    now_ = now;
+    consume(client, count);
+    if (!client.output.empty()) touch(client);
+}
+
+void Shard::consume(Client& client, std::size_t count) {
+    client.output.consume(count);
+    client.written_total += count;
+    counters_.out_bytes += count;
+    while (client.marks_done < client.marks.size() &&
+           client.marks[client.marks_done].output_end <= client.written_total) {
+        const auto& mark = client.marks[client.marks_done++];
+        taken_.push_back({mark.subscriber, mark.ticket});
+    }
+    if (client.marks_done == client.marks.size() && client.marks_done != 0) {
+        client.marks.clear();
+        client.marks_done = 0;
+    }
+    if (!client.waiting_publishers.empty() && client.output.size() <= rest_over_bytes) drained_.push_back(&client);
+}
+
+void Shard::closed(Client& client, base::Instant now) {
+    now_ = now;
+    if (!client.closing) {
+        client.closing = true;
+        drop_all(client);
+    }
+    for (Client* publisher : client.waiting_publishers) {
+        publisher->waits_for = nullptr;
+        unpause(*publisher, Client::stalled, now);
+    }
+    if (node_ != nullptr) node_->connection_closed(client.connection);
+    if (client.waits_for != nullptr) erase_value(client.waits_for->waiting_publishers, &client);
+    for (auto* list : {&dirty_, &fed_, &resting_, &pong_waiters_, &mail_waiters_, &drained_})
+        erase_value(*list, &client);
+    doomed_.erase(
+        std::remove_if(doomed_.begin(), doomed_.end(), [&](const Doomed& doomed) { return doomed.client == &client; }),
+        doomed_.end());
+    clients_.erase(client.connection);
+}
+
+void Shard::end(Client& client, compat::NatsError reason) {
+    if (client.closing) return;
+    client.session.close(reason, scratch_);
+    put(client, scratch_);
+    scratch_.clear();
+    stop(client, reason != compat::NatsError::slow_consumer, compat::closed_reason(reason));
+}
+
+void Shard::end_all(compat::NatsError reason) {
+    std::vector<Client*> all;
+    all.reserve(clients_.size());
+    for (auto& [id, client] : clients_) all.push_back(client.get());
+    std::sort(all.begin(), all.end(), [](const Client* a, const Client* b) { return a->connection < b->connection; });
+    for (Client* client : all) end(*client, reason);
+}
+
+void Shard::stop(Client& client, bool after_flush, std::string_view reason) {
+    if (client.closing) return;
+    client.closing = true;
+    drop_all(client);
+    client.backlog.clear();
+    host_->close(client, after_flush, reason);
+}
+
+// --- Interest -------------------------------------------------------------------------------------------------------
+
+void Shard::on_subscribe(Client& client) {
+    const auto index = client.session.subscribed();
+    const auto& entry = client.session.subscriptions().at(index);
+    const auto id = router_.subscribe(routing::account_global, entry.filter(), entry.queue(), client.connection);
+    client.session.set_handle(handle_of(id));
+    if (id.slot >= subscribers_.size())
+        subscribers_.resize(std::max<std::size_t>(id.slot + 1, subscribers_.size() * 2));
+    subscribers_[id.slot] = {&client, index, id.generation, false};
+    client.interest_open = true;
+    announce_interest();
+    make_durable(id.slot);
+    if (post_->shards() > 1) rest_while_mail_is_full(client);
+}
+
+/// `lost`: with its connection, not by UNSUB.
+void Shard::drop_subscription(std::uint64_t handle, bool lost) {
+    const auto id = id_of(handle);
+    if (!router_.unsubscribe(id)) return;
+    const bool durable = subscribers_[id.slot].durable;
+    subscribers_[id.slot] = {};
+    announce_interest();
+    if (!durable) return;
+    if (lost) {
+        node_->subscriber_lost(handle, now_);
+    } else {
+        node_->unsubscribe_durable(handle, now_);
+    }
+}
+
+void Shard::drop_all(Client& client) {
+    const auto& table = client.session.subscriptions();
+    for (compat::SubscriptionIndex i = 0; i < table.end(); ++i) {
+        if (table.at(i).used()) drop_subscription(table.at(i).handle, true);
+    }
+}
+
+void Shard::on_ping(Client& client) {
+    if (post_->shards() == 1 || !client.interest_open) {
+        pong(client);
+        return;
+    }
+    send_interest();
+    client.interest_open = false;
+    client.interest_epoch = interest_epoch_;
+    if (interest_applied() >= interest_epoch_) {
+        pong(client);
+        return;
+    }
+    pause(client, Client::pong_waits);
+    pong_waiters_.push_back(&client);
+}
+
+void Shard::pong(Client& client) {
+    client.session.append_pong(scratch_);
+    put(client, scratch_);
+    scratch_.clear();
+}
+
+/// How many of this shard's interest batches every sibling has applied.
+std::uint64_t Shard::interest_applied() const {
+    std::uint64_t applied = interest_epoch_;
+    for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
+        if (sibling == options_.index) continue;
+        applied =
+            std::min(applied, post_->channel(options_.index, sibling).interest_applied.load(std::memory_order_acquire));
+    }
+    return applied;
+}
+
+void Shard::release_pongs() {
+    if (pong_waiters_.empty()) return;
+    const std::uint64_t applied = interest_applied();
+    std::vector<Client*> ready;
+    for (Client* client : pong_waiters_) {
+        if (client->interest_epoch <= applied) ready.push_back(client);
+    }
+    for (Client* client : ready) {
+        erase_value(pong_waiters_, client);
+        if (client->closing) continue;
+        pong(*client);
+        unpause(*client, Client::pong_waits, now_);
+    }
+}
+
+// --- Publishing -----------------------------------------------------------------------------------------------------
+
+void Shard::on_publish(Client& from) {
+    const auto& said = from.session.publication();
+    ++counters_.in_messages;
+    ++from.in_messages;
+    const MessageView message{routing::account_global, said.subject, said.reply, said.body, said.header_bytes};
+    if (!publish(from, message)) hold(from, message);
+    finish_deliveries();
+}
+
+/// False: Node cannot tell yet who gets it; it is to be kept and published again.
+bool Shard::publish(Client& from, const MessageView& message) {
+    Route& route = router_.route(message.account, message.subject);
+    if (node_ != nullptr && node_->has_durable() && node_->is_durable(route, message.account, message.subject)) {
+        return publish_durable(from, message);
+    }
+    const std::uint32_t takers = fan_out(route, message, &from);
+    bool remote = false;
+    if (node_ != nullptr &&
+        (!route.gateways.empty() || !picks_.empty() || (takers == 0 && node_->is_inbox(message.subject)))) {
+        remote =
+            node_->publish_volatile(message, route, picks_, from.connection, now_) != routing::node::Remote::nobody;
+        if (links_full_) rest(from, stall_ms_max);
+    }
+    if (takers != 0 || remote || message.reply.empty()) return true;
+    if (node_ != nullptr && node_->hold_request(from.connection, now_)) return false;
+    refuse_request(from, message);
+    return true;
+}
+
+/// Nobody took a request: 503, if its client wants to know.
+void Shard::refuse_request(Client& from, const MessageView& message) {
+    if (message.reply.empty() || !from.session.no_responders()) return;
+    (void)from.session.no_responders_for(message.subject, message.reply, scratch_);
+    put(from, scratch_);
+    scratch_.clear();
+}
+
+// --- Output and pauses ----------------------------------------------------------------------------------------------
+
+void Shard::touch(Client& client) {
+    if (client.dirty) return;
+    client.dirty = true;
+    dirty_.push_back(&client);
+}
+
+void Shard::put(Client& client, base::ByteView text) {
+    if (text.empty()) return;
+    client.output.append(text);
+    touch(client);
+}
+
+void Shard::flush(Client& client) {
+    if (client.output.empty()) return;
+    consume(client, host_->flush(client));
+}
+
+void Shard::pause(Client& client, Client::Pause why) {
+    if (client.pauses == 0) host_->pause_reading(client);
+    client.pauses |= why;
+}
+
+void Shard::unpause(Client& client, Client::Pause why, base::Instant now) {
+    if ((client.pauses & why) == 0) return;
+    client.pauses = static_cast<std::uint8_t>(client.pauses & ~why);
+    if (client.closing) return;
+    if (client.held_publish != nullptr && (client.pauses & Client::blocks_parsing) == 0) {
+        const auto held = std::move(client.held_publish);
+        now_ = now;
+        const MessageView message{routing::account_global, held->subject, held->reply, held->body, held->header_bytes};
+        if (!publish(client, message)) hold(client, message);
+        finish_deliveries();
+    }
+    if (!client.backlog.empty() && (client.pauses & Client::blocks_parsing) == 0) {
+        const base::Bytes backlog = std::exchange(client.backlog, {});
+        parse(client, backlog, now);
+    }
+    if (client.pauses == 0 && !client.closing) host_->resume_reading(client);
+}
+
+void Shard::rest_publishers() {
+    for (Client* client : drained_) {
+        for (Client* publisher : client->waiting_publishers) {
+            publisher->waits_for = nullptr;
+            publisher->stall_ms = 0;
+            publisher->stalled_until = now_;
+        }
+        client->waiting_publishers.clear();
+    }
+    drained_.clear();
+    for (Client* publisher : fed_) {
+        if (publisher->stall_ms == 0 || publisher->closing) continue;
+        ++counters_.stalls;
+        publisher->stalled_until =
+            now_ + std::chrono::milliseconds(std::exchange(publisher->stall_ms, std::uint8_t{0}));
+        schedule(publisher->stalled_until);
+        if ((publisher->pauses & Client::stalled) != 0) continue;
+        pause(*publisher, Client::stalled);
+        resting_.push_back(publisher);
+    }
+    fed_.clear();
+    if (resting_.empty()) return;
+    std::vector<Client*> rested;
+    for (Client* publisher : resting_) {
+        if (publisher->stalled_until <= now_) rested.push_back(publisher);
+    }
+    for (Client* publisher : rested) {
+        erase_value(resting_, publisher);
+        if (publisher->waits_for != nullptr) erase_value(publisher->waits_for->waiting_publishers, publisher);
+        publisher->waits_for = nullptr;
+        unpause(*publisher, Client::stalled, now_);
+    }
+}
+
+// --- Turns ----------------------------------------------------------------------------------------------------------
+
+void Shard::tick(base::Instant now) {
+    now_ = now;
+    next_tick_ = base::instant_max;
+    std::vector<Client*> stale;
+    for (auto& [id, client] : clients_) {
+        if (client->closing) continue;
+        if (client->session.next_deadline() <= now) {
+            const auto step = client->session.tick(now, scratch_);
+            put(*client, scratch_);
+            scratch_.clear();
+            if (step == compat::SessionStep::close) {
+                stale.push_back(client.get());
+                continue;
+            }
+        }
+        schedule(client->session.next_deadline());
+    }
+    for (Client* client : stale) stop(*client, true, compat::closed_reason(client->session.close_reason()));
+    for (const Client* publisher : resting_) schedule(publisher->stalled_until);
+}
+
+void Shard::end_turn(base::Instant now) {
+    now_ = now;
+    if (node_ != nullptr) work_for_node(now);
+    rest_publishers();
+    send_interest();
+    send_deliveries();
+    while (!dirty_.empty()) {
+        auto dirty = std::exchange(dirty_, {});
+        for (Client* client : dirty) {
+            client->dirty = false;
+            if (!client->writing) flush(*client);
+        }
+        if (dirty_.empty()) {
+            dirty.clear();
+            dirty_ = std::move(dirty);  // keeps the capacity
+        }
+    }
+    if (!drained_.empty()) rest_publishers();
+    shared_key_ = 0;
+    if (shared_ != nullptr) {
+        ChunkPool::drop(shared_);
+        shared_ = nullptr;
+    }
+}
+
+}  // namespace gateway

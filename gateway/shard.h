@@ -1,0 +1,298 @@
+// One event loop's world: its clients, its router, its mail with the sibling shards.  Pure but for what ShardHost does:
+// bytes and time come in, output gathers in each client's queue, and one flush at the end of the turn takes it away.
+// Introduces compat (what a client said) to routing (who gets it).
+// Leaves to others: sockets (gateway/server through ShardHost), the tree (routing/node).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "compat/client_session.h"
+#include "gateway/output_queue.h"
+#include "gateway/shard_mail.h"
+#include "routing/base/prng.h"
+#include "routing/base/time.h"
+#include "routing/node/node.h"
+#include "routing/router.h"
+
+namespace gateway {
+
+struct Client;
+
+/// What a shard asks of the loop that it lives on.  Called from within the shard's calls; must not call back into the
+/// shard before they return.
+class ShardHost {
+  public:
+    virtual ~ShardHost() = default;
+    virtual void pause_reading(Client& client) = 0;
+    virtual void resume_reading(Client& client) = 0;
+    /// Writes what is in the client's output now; returns how many bytes the socket took.  If it took less than all,
+    /// the host goes on by itself, sets client.writing meanwhile, and tells by Shard::written.
+    virtual std::size_t flush(Client& client) = 0;
+    /// Closes the connection, once its output has been written if `after_flush`.  Shard::closed follows later, always.
+    /// `reason` is for the log, as stock words it.
+    virtual void close(Client& client, bool after_flush, std::string_view reason) = 0;
+    /// Makes another shard's loop call drain_mail() soon.
+    virtual void wake(routing::ShardIndex shard) = 0;
+};
+
+/// A delivery of the durable queue that counts as taken when the socket took the client's output up to `output_end`.
+struct TakenMark {
+    std::uint64_t output_end = 0;
+    std::uint64_t subscriber = 0;
+    std::uint64_t ticket = 0;  ///< see queue::Delivery
+};
+
+/// A publish that Node could not decide yet.
+struct HeldPublish {
+    std::string subject;
+    std::string reply;
+    base::Bytes body;
+    std::uint32_t header_bytes = 0;
+};
+
+/// One connected client.  Owned by its shard from open() until closed() returns.
+struct Client {
+    Client(const compat::SessionSettings& settings, routing::ConnectionId id, std::string ip, base::Instant now,
+           base::Prng& prng, ChunkPool& pool)
+        : connection(id), session(settings, id, std::move(ip), now, prng), output(pool) {}
+
+    /// Why the connection is not read, and (the first three) why what was read already is not parsed.
+    enum Pause : std::uint8_t { held = 1, pong_waits = 2, interest_full = 4, stalled = 8, mail_full = 16 };
+    static constexpr std::uint8_t blocks_parsing = held | pong_waits | interest_full;
+
+    routing::ConnectionId connection;
+    void* socket = nullptr;  ///< the host's
+    compat::ClientSession session;
+    OutputQueue output;
+    base::Bytes backlog;  ///< read but not parsed, while blocks_parsing
+    std::uint8_t pauses = 0;
+    bool dirty = false;                ///< in Shard::dirty_
+    bool writing = false;              ///< the host's: the socket was full, the rest is on its way
+    bool closing = false;              ///< nothing more goes in or out but what is queued
+    bool interest_open = false;        ///< changed interest since its last PING
+    std::uint8_t stall_ms = 0;         ///< gathered in this read
+    std::uint64_t interest_epoch = 0;  ///< its PONG waits until every sibling has applied so many batches
+    std::uint64_t written_total = 0;
+    std::uint64_t written_at_pause = 0;
+    std::uint64_t in_messages = 0;
+    std::uint64_t out_messages = 0;
+    base::Instant stalled_until{};
+    std::vector<Client*> waiting_publishers;  ///< rested until this client has taken more
+    Client* waits_for = nullptr;
+    std::vector<TakenMark> marks;  ///< ascending by output_end; the first `marks_done` are done
+    std::size_t marks_done = 0;
+    std::unique_ptr<HeldPublish> held_publish;  ///< routed again when Node says so
+};
+
+/// What operators see; counted over the life of the shard.
+struct ShardCounters {
+    std::uint64_t in_messages = 0;
+    std::uint64_t in_bytes = 0;
+    std::uint64_t out_messages = 0;
+    std::uint64_t out_bytes = 0;
+    std::uint64_t slow_consumers = 0;
+    std::uint64_t stalls = 0;
+    std::uint64_t bounced = 0;
+    std::uint64_t dropped = 0;  ///< bounced twice: nobody of the group was left
+    std::uint64_t total_connections = 0;
+};
+
+struct ShardOptions {
+    routing::ShardIndex index = 0;
+    /// Bytes waiting for one client above which it is cut as a slow consumer.  Source: nats-server MAX_PENDING_SIZE.
+    std::size_t pending_bytes_max = 64 * 1024 * 1024;
+    std::uint64_t hash_seed = 0;
+};
+
+/// Above this much waiting for one client it is flushed at once instead of at the end of the turn.  Unit: bytes.
+inline constexpr std::size_t flush_bytes = 256 * 1024;
+/// Above this much waiting for a client that is taking, its publishers rest until it has taken most of it (or for
+/// stall_ms_max), so that output stays in cache and memory stays small.  Unit: bytes.
+inline constexpr std::size_t rest_bytes = 4 * 1024 * 1024;
+inline constexpr std::size_t rest_over_bytes = 1024 * 1024;
+/// Longest rest of a publisher per read.  Source: nats-server stallTotalAllowed.
+inline constexpr std::uint8_t stall_ms_max = 10;
+inline constexpr std::uint8_t stall_ms_min = 2;   ///< Source: nats-server stallClientMinDuration
+inline constexpr std::uint8_t stall_ms_full = 5;  ///< Source: nats-server stallClientMaxDuration
+
+/// Threads: its loop's alone, except for the mail queues.
+class Shard final {
+  public:
+    /// Borrows all but `options` for life.
+    Shard(ShardOptions options, const compat::SessionSettings& settings, ShardPost& post, ShardHost& host,
+          base::Prng prng);
+    ~Shard();
+    Shard(const Shard&) = delete;
+    Shard& operator=(const Shard&) = delete;
+
+    // --- Connections.
+
+    /// A connection was accepted; its INFO is put out.  `id` is new in this process.
+    Client& open(routing::ConnectionId id, std::string ip, base::Instant now);
+    /// Bytes were read from it.
+    void bytes(Client& client, base::ByteView in, base::Instant now);
+    /// The socket took the first `count` bytes of the client's output.
+    void written(Client& client, std::size_t count, base::Instant now);
+    /// The socket is gone; `client` is destroyed.
+    void closed(Client& client, base::Instant now);
+    /// Ends a client with the reason's -ERR.
+    void end(Client& client, compat::NatsError reason);
+    /// Ends all.
+    void end_all(compat::NatsError reason);
+
+    // --- Turns.
+
+    void tick(base::Instant now);
+    [[nodiscard]] base::Instant next_deadline() const { return next_tick_; }
+    /// Takes what the siblings sent, in the order that shard_mail.h promises.
+    void drain_mail(base::Instant now);
+    /// Sends this turn's mail, then flushes every client that got output.
+    void end_turn(base::Instant now);
+
+    // --- The tree side (the tree shard only; called through NodeHost, from within calls of Node).
+
+    /// Node lives on this shard.  Borrowed until the shard is gone or set_node(nullptr).
+    void set_node(routing::node::Node* node) { node_ = node; }
+    void deliver_local(const routing::MessageView& message, const routing::node::Serve& serve,
+                       routing::node::Served& served);
+    void deliver_queued(const routing::queue::Delivery& delivery);
+    void publish_of_node(const routing::MessageView& message);
+    void resume(routing::ConnectionId connection) { resumes_.push_back(connection); }
+    /// Links are full: publishers that feed them rest a little after each read, until there is room again.
+    void set_links_full(bool full) { links_full_ = full; }
+    /// The tree's durable filters changed: every subscription that overlaps them now is made durable at the end of the
+    /// turn.
+    void durable_filters_changed() { durable_filters_changed_ = true; }
+
+    [[nodiscard]] routing::Router& router() { return router_; }
+    [[nodiscard]] const ShardCounters& counters() const { return counters_; }
+    [[nodiscard]] std::size_t client_count() const { return clients_.size(); }
+
+  private:
+    struct Subscriber {
+        Client* client = nullptr;
+        compat::SubscriptionIndex index = compat::subscription_none;
+        std::uint32_t generation = 0;
+        bool durable = false;  ///< Node knows it, by its handle
+    };
+
+    void parse(Client& client, base::ByteView in, base::Instant now);
+    void on_publish(Client& from);
+    [[nodiscard]] bool publish(Client& from, const routing::MessageView& message);
+    [[nodiscard]] bool publish_durable(Client& from, const routing::MessageView& message);
+    void refuse_request(Client& from, const routing::MessageView& message);
+    void hold(Client& from, const routing::MessageView& message);
+    void announce_interest();
+    void make_durable(std::uint32_t slot);
+    void work_for_node(base::Instant now);
+    bool work_for_node_once(base::Instant now);
+    void on_subscribe(Client& client);
+    void drop_subscription(std::uint64_t handle, bool lost);
+    void drop_all(Client& client);
+    void on_ping(Client& client);
+    void pong(Client& client);
+
+    std::uint32_t fan_out(routing::Route& route, const routing::MessageView& message, Client* from);
+    std::uint32_t deliver_plain(routing::Route& route, const routing::MessageView& message, Client* from);
+    bool deliver_one(routing::LocalReceiver& receiver, const routing::MessageView& message, Client* from);
+    void render_heads(routing::Route& route, std::string_view subject);
+    bool shares(const routing::Route& route, const routing::MessageView& message);
+    std::uint32_t share(routing::Route& route, const routing::MessageView& message, Client* from);
+    bool pick_group(routing::RouteGroup& group, routing::PickRequest request, const routing::MessageView& message,
+                    Client* from, std::uint32_t group_index = routing::index_none);
+    void append(Client& to, std::string_view head, const routing::MessageView& message);
+    void after_append(Client& to, Client* from);
+    bool count_delivery(const Subscriber& subscriber, std::uint32_t slot);
+    void finish_deliveries();
+    void rest(Client& publisher, std::uint8_t milliseconds);
+
+    void touch(Client& client);
+    void put(Client& client, base::ByteView text);
+    void flush(Client& client);
+    void consume(Client& client, std::size_t count);
+    void pause(Client& client, Client::Pause why);
+    void unpause(Client& client, Client::Pause why, base::Instant now);
+    void stop(Client& client, bool after_flush, std::string_view reason);
+    void rest_publishers();
+    void schedule(base::Instant when) {
+        if (when < next_tick_) next_tick_ = when;
+    }
+
+    void send_interest();
+    void send_deliveries();
+    void to_sibling(routing::ShardIndex to, bool plain, std::string_view group);
+    void mail_siblings(const routing::MessageView& message, routing::ConnectionId source, bool echo, bool bounced);
+    void mail(routing::ShardIndex to, const DeliveryMail& delivery);
+    void on_mail(routing::ShardIndex from, const DeliveryMail& delivery);
+    [[nodiscard]] std::uint64_t interest_applied() const;
+    void release_pongs();
+    void release_mail_waiters();
+    void rest_while_mail_is_full(Client& client);
+    [[nodiscard]] routing::ShardIndex home_of(routing::ConnectionId connection) const;
+
+    /// What one message is to be for one sibling, gathered while its route is walked.
+    struct Outgoing {
+        bool wanted = false;
+        bool plain = false;
+        std::vector<std::string_view> groups;
+    };
+    /// What Node is told once its own call has returned.
+    struct Taken {
+        std::uint64_t subscriber;
+        std::uint64_t ticket;
+    };
+    struct Doomed {
+        Client* client;
+        compat::NatsError reason;
+    };
+
+    ShardOptions options_;
+    const compat::SessionSettings* settings_;
+    ShardPost* post_;
+    ShardHost* host_;
+    base::Prng prng_;
+    ChunkPool pool_;
+    routing::Router router_;
+    std::vector<Subscriber> subscribers_;  // by router slot
+    std::unordered_map<routing::ConnectionId, std::unique_ptr<Client>> clients_;
+    std::vector<Client*> dirty_;
+    std::vector<Client*> fed_;      // publishers to rest at the end of this turn
+    std::vector<Client*> resting_;  // paused as stalled
+    std::vector<Client*> pong_waiters_;
+    std::vector<Client*> mail_waiters_;   // paused as mail_full or interest_full
+    std::vector<Client*> drained_;        // took enough: their publishers may go on
+    std::vector<std::uint32_t> expired_;  // slots whose last message was delivered
+    std::vector<Doomed> doomed_;          // to be ended once no route is being walked
+    std::vector<Outgoing> outgoing_;      // by sibling
+    bool outgoing_any_ = false;
+    std::vector<base::Bytes> deliveries_out_;  // by sibling
+    std::uint64_t interest_epoch_ = 0;         // interest batches sent to each sibling
+    base::Bytes scratch_;                      // what a session answers
+    base::Bytes tail_plain_;                   // of the message that is being delivered
+    base::Bytes tail_headers_;
+    bool tails_ready_ = false;
+    base::Bytes head_;              // of a route that is used once
+    Chunk* shared_ = nullptr;       // where fan-out frames are encoded
+    std::uint64_t shared_key_ = 0;  // the route whose message came last: its next one may be shared
+    DeliveryMail mail_scratch_;
+    routing::ConnectionId mail_source_ = 0;  // whose message from a sibling is being delivered; 0: none
+    routing::node::Node* node_ = nullptr;
+    std::vector<routing::node::GroupPick> picks_;  // of the message that is being routed
+    base::Bytes node_publishes_;                   // what Node publishes, encoded as mail
+    base::Bytes for_node_;                         // what Node subscribed to, encoded as mail
+    std::vector<routing::ConnectionId> resumes_;
+    std::vector<Taken> taken_;
+    std::vector<routing::InterestChange> unsent_interest_;  // for the siblings
+    bool durable_filters_changed_ = false;
+    bool links_full_ = false;
+    base::Instant now_{};
+    base::Instant next_tick_ = base::instant_max;
+    ShardCounters counters_;
+};
+
+}  // namespace gateway

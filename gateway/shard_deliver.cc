@@ -1,0 +1,262 @@
+// A shard: who is on this loop gets what, encoded once where many get it.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "compat/nats_writer.h"
+#include "gateway/shard.h"
+#include "gateway/shard_internal.h"
+#include "routing/base/check.h"
+
+namespace gateway {
+
+using routing::MessageView;
+using routing::Route;
+using routing::RouteGroup;
+
+namespace {
+
+/// From so many receivers on one encoded frame is shared.  Below, copying is as cheap.
+constexpr std::size_t share_receivers_min = 3;
+/// From this size on a frame is shared even if it does not lengthen a piece.  Unit: bytes.
+/// Source: performance.md, an iovec costs what copying some hundred bytes does.
+constexpr std::size_t share_bytes_min = 1024;
+
+}  // namespace
+
+/// Serves this shard and the siblings.  Returns how many took it or will.
+std::uint32_t Shard::fan_out(Route& route, const MessageView& message, Client* from) {
+    tails_ready_ = false;
+    picks_.clear();
+    std::uint32_t takers = deliver_plain(route, message, from);
+    for (const auto sibling : route.shards) {
+        to_sibling(sibling, true, {});
+        ++takers;
+    }
+    for (std::uint32_t i = 0; i < route.groups.size(); ++i) {
+        routing::PickRequest request;
+        if (from != nullptr && !from->session.echo()) request.excluded_connection = from->connection;
+        request.gateways = node_ != nullptr;
+        if (pick_group(route.groups[i], request, message, from, i)) ++takers;
+    }
+    if (outgoing_any_) {
+        mail_siblings(message, from == nullptr ? 0 : from->connection, from == nullptr || from->session.echo(), false);
+        if (from != nullptr) rest_while_mail_is_full(*from);
+    }
+    return takers;
+}
+
+std::uint32_t Shard::deliver_plain(Route& route, const MessageView& message, Client* from) {
+    if (route.plain.empty()) return 0;
+    if (route.cached && (route.flags & heads_rendered) == 0) render_heads(route, message.subject);
+    if (shares(route, message)) return share(route, message, from);
+    std::uint32_t takers = 0;
+    for (auto& receiver : route.plain) takers += deliver_one(receiver, message, from) ? 1 : 0;
+    return takers;
+}
+
+void Shard::render_heads(Route& route, std::string_view subject) {
+    bool equal = true;
+    const bool headers = route.plain.front().connection != routing::node::node_connection &&
+                         subscribers_[route.plain.front().slot].client->session.headers();
+    for (auto& receiver : route.plain) {
+        if (receiver.connection == routing::node::node_connection) {
+            equal = false;
+            continue;
+        }
+        const auto& subscriber = subscribers_[receiver.slot];
+        const auto& session = subscriber.client->session;
+        compat::append_message_head(receiver.head, subject, session.subscriptions().at(subscriber.index).sid());
+        equal = equal && receiver.head == route.plain.front().head && session.headers() == headers;
+    }
+    route.flags |= heads_rendered | (equal ? heads_equal : 0);
+}
+
+/// Counts one delivery for the subscription's maximum.  False: it is over.
+bool Shard::count_delivery(const Subscriber& subscriber, std::uint32_t slot) {
+    switch (subscriber.client->session.on_delivery(subscriber.index)) {
+        case compat::Delivery::deliver:
+            return true;
+        case compat::Delivery::last:
+            expired_.push_back(slot);
+            return true;
+        case compat::Delivery::over:
+            return false;
+    }
+    return false;
+}
+
+bool Shard::deliver_one(routing::LocalReceiver& receiver, const MessageView& message, Client* from) {
+    if (receiver.connection == routing::node::node_connection) {
+        mail_scratch_.message = message;
+        append_delivery(for_node_, mail_scratch_);
+        return true;
+    }
+    const Subscriber& subscriber = subscribers_[receiver.slot];
+    Client& to = *subscriber.client;
+    if (to.closing || (&to == from && !to.session.echo())) return false;
+    if (!count_delivery(subscriber, receiver.slot)) return false;
+    std::string_view head = receiver.head;
+    if (head.empty()) {
+        head_.clear();
+        compat::append_message_head(head_, message.subject, to.session.subscriptions().at(subscriber.index).sid());
+        head = head_;
+    }
+    append(to, head, message);
+    after_append(to, from);
+    return true;
+}
+
+void Shard::append(Client& to, std::string_view head, const MessageView& message) {
+    const auto parts = outgoing(message);
+    if (!tails_ready_) {
+        tails_ready_ = true;
+        tail_plain_.clear();
+        compat::append_delivery_tail(tail_plain_, parts, false);
+        tail_headers_.clear();
+        if (message.header_bytes != 0) compat::append_delivery_tail(tail_headers_, parts, true);
+    }
+    const bool with_headers = compat::delivered_with_headers(parts, to.session.headers());
+    const std::string_view tail = with_headers ? tail_headers_ : tail_plain_;
+    base::ByteView body = message.body;
+    if (!with_headers) {
+        head.remove_prefix(1);
+        body.remove_prefix(message.header_bytes);
+    }
+    const std::size_t size = head.size() + tail.size() + body.size() + 2;
+    char* at = to.output.reserve(size);
+    std::memcpy(at, head.data(), head.size());
+    at += head.size();
+    std::memcpy(at, tail.data(), tail.size());
+    at += tail.size();
+    std::memcpy(at, body.data(), body.size());
+    at += body.size();
+    at[0] = '\r';
+    at[1] = '\n';
+    to.output.commit(size);
+}
+
+/// Whether this message of the route is better encoded once for all its receivers: when it continues the piece that
+/// each of them has (so only from the second message of a burst on), or is large.
+bool Shard::shares(const Route& route, const MessageView& message) {
+    if ((route.flags & heads_equal) == 0 || route.plain.size() < share_receivers_min) return false;
+    const auto key = reinterpret_cast<std::uintptr_t>(&route);
+    const bool again = shared_key_ == key;
+    shared_key_ = key;
+    return again || message.body.size() >= share_bytes_min;
+}
+
+std::uint32_t Shard::share(Route& route, const MessageView& message, Client* from) {
+    const auto parts = outgoing(message);
+    std::string_view head = route.plain.front().head;
+    const bool with_headers =
+        compat::delivered_with_headers(parts, subscribers_[route.plain.front().slot].client->session.headers());
+    scratch_.clear();
+    compat::append_delivery_tail(scratch_, parts, with_headers);
+    const std::size_t size = compat::delivery_bytes(head, with_headers, scratch_, parts);
+    if (shared_ == nullptr || shared_->capacity - shared_->used < size) {
+        if (shared_ != nullptr) ChunkPool::drop(shared_);
+        shared_ = pool_.take(size);
+    }
+    const std::uint32_t begin = shared_->used;
+    char* at = shared_->data.get() + begin;
+    const auto copy = [&at](std::string_view text) {
+        std::memcpy(at, text.data(), text.size());
+        at += text.size();
+    };
+    copy(with_headers ? head : head.substr(1));
+    copy(scratch_);
+    copy(with_headers ? message.body : message.payload());
+    copy(compat::line_end);
+    scratch_.clear();
+    shared_->used += static_cast<std::uint32_t>(size);
+    std::uint32_t takers = 0;
+    for (const auto& receiver : route.plain) {
+        const Subscriber& subscriber = subscribers_[receiver.slot];
+        Client& to = *subscriber.client;
+        if (to.closing || (&to == from && !to.session.echo())) continue;
+        if (!count_delivery(subscriber, receiver.slot)) continue;
+        to.output.append_shared(shared_, begin, shared_->used);
+        after_append(to, from);
+        ++takers;
+    }
+    return takers;
+}
+
+/// One member of the group takes it: here, at a sibling, or (if the request allows) at a gateway, which is then in
+/// picks_ and not counted as a taker.
+bool Shard::pick_group(RouteGroup& group, routing::PickRequest request, const MessageView& message, Client* from,
+                       std::uint32_t group_index) {
+    for (std::size_t tries = group.local.size() + 1; tries > 0; --tries) {
+        const auto picked = routing::pick(group, request, prng_);
+        if (picked.kind == routing::Pick::Kind::local) {
+            if (deliver_one(group.local[picked.at], message, from)) return true;
+            request.excluded_slot = group.local[picked.at].slot;
+        } else if (picked.kind == routing::Pick::Kind::shard) {
+            to_sibling(static_cast<routing::ShardIndex>(group.remote[picked.at].index), false, group.queue);
+            return true;
+        } else {
+            if (picked) picks_.push_back({group_index, picked.at});
+            break;
+        }
+    }
+    return false;
+}
+
+void Shard::after_append(Client& to, Client* from) {
+    ++counters_.out_messages;
+    ++to.out_messages;
+    touch(to);
+    if (to.output.size() <= flush_bytes) return;
+    if (!to.writing) flush(to);
+    const std::size_t pending = to.output.size();
+    if (pending > options_.pending_bytes_max) {
+        ++counters_.slow_consumers;
+        doomed_.push_back({&to, compat::NatsError::slow_consumer});
+        to.closing = true;
+        return;
+    }
+    if (from == &to) return;
+    std::uint8_t pause = 0;
+    if (pending / 3 > options_.pending_bytes_max / 4) {
+        pause = stall_ms_min;
+        if (mail_source_ != 0)
+            post_->channel(options_.index, home_of(mail_source_)).stalls.send({mail_source_, pause}, sizeof(StallMail));
+    }
+    if (from == nullptr) return;
+    if (pause == 0 && pending > rest_bytes && to.written_total != to.written_at_pause) {
+        pause = stall_ms_max;
+        to.written_at_pause = to.written_total;
+        if (from->waits_for == nullptr) {
+            from->waits_for = &to;
+            to.waiting_publishers.push_back(from);
+        }
+    }
+    if (pause != 0) rest(*from, pause);
+}
+
+/// At the end of the turn the publisher is not read for so long.
+void Shard::rest(Client& publisher, std::uint8_t milliseconds) {
+    if (publisher.stall_ms == 0) fed_.push_back(&publisher);
+    publisher.stall_ms = std::max(publisher.stall_ms, milliseconds);
+}
+
+/// Once no route is being walked: ends what had its last message and cuts who is too slow.
+void Shard::finish_deliveries() {
+    if (expired_.empty() && doomed_.empty()) return;
+    for (const auto slot : expired_) {
+        const Subscriber subscriber = subscribers_[slot];
+        if (subscriber.client == nullptr || subscriber.client->closing) continue;
+        drop_subscription(subscriber.client->session.subscriptions().at(subscriber.index).handle, false);
+        subscriber.client->session.end_subscription(subscriber.index);
+    }
+    expired_.clear();
+    auto doomed = std::move(doomed_);
+    doomed_.clear();
+    for (const auto& [client, reason] : doomed) {
+        client->closing = false;
+        end(*client, reason);
+    }
+}
+
+}  // namespace gateway

@@ -1,0 +1,35 @@
+// What the parts of a shard's implementation share.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "compat/nats_writer.h"
+#include "routing/route.h"
+#include "routing/types.h"
+
+namespace gateway {
+
+/// Route::flags bits of the shard (the lower 16).
+inline constexpr std::uint32_t heads_rendered = 1;
+inline constexpr std::uint32_t heads_equal = 2;  ///< all plain receivers have one head and take headers alike
+
+/// A subscription's name in its session, and for Node.
+constexpr std::uint64_t handle_of(routing::SubscriptionId id) {
+    return (static_cast<std::uint64_t>(id.generation) << 32) | id.slot;
+}
+constexpr routing::SubscriptionId id_of(std::uint64_t handle) {
+    return {static_cast<std::uint32_t>(handle), static_cast<std::uint32_t>(handle >> 32)};
+}
+
+inline compat::OutgoingMessage outgoing(const routing::MessageView& message) {
+    return {message.reply, message.body, message.header_bytes};
+}
+
+template <typename T>
+void erase_value(std::vector<T>& values, const T& value) {
+    values.erase(std::remove(values.begin(), values.end(), value), values.end());
+}
+
+}  // namespace gateway

@@ -1,0 +1,190 @@
+// What the shards of one gateway tell each other, as values over one-to-one queues: two per ordered pair (DESIGN 3).
+// Interest is never dropped and never waits; deliveries are bounded by pausing the connections that feed them.
+// Order.  Sender: all interest of a turn before any delivery of it.  Receiver: note the tails of all delivery queues,
+// then drain all interest queues, then deliver up to those tails (MailRound).  So a delivery never overtakes the
+// interest that its sender had announced before it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "routing/base/bytes.h"
+#include "routing/base/check.h"
+#include "routing/router.h"
+#include "routing/types.h"
+
+namespace gateway {
+
+/// Above this much undrained interest the sending shard stops parsing what would add to it.  Unit: bytes.  Source:
+/// DESIGN 3.
+inline constexpr std::size_t interest_mail_bytes_max = 1024 * 1024;
+/// Above this much undrained delivery the sending shard stops reading the connections that feed it.  Unit: bytes.
+/// Source: DESIGN 3.
+inline constexpr std::size_t delivery_mail_bytes_max = 4 * 1024 * 1024;
+
+/// A queue between exactly two threads: one sends, one receives.  Unbounded; its owner watches `outstanding`.
+template <typename T>
+class MailQueue {
+  public:
+    MailQueue() : head_(new Node), tail_(head_) {}
+    MailQueue(const MailQueue&) = delete;
+    MailQueue& operator=(const MailQueue&) = delete;
+    ~MailQueue() {
+        while (head_ != nullptr) {
+            Node* next = head_->next.load(std::memory_order_relaxed);
+            delete head_;
+            head_ = next;
+        }
+    }
+
+    /// Threads: the sender.
+    void send(T&& value, std::size_t bytes) {
+        auto* node = new Node;
+        node->value = std::move(value);
+        node->bytes = bytes;
+        outstanding_.fetch_add(bytes, std::memory_order_relaxed);
+        tail_->next.store(node, std::memory_order_release);
+        tail_ = node;
+        sent_.fetch_add(1, std::memory_order_release);
+    }
+
+    /// How many values have been sent so far.  Threads: any.
+    [[nodiscard]] std::uint64_t sent() const { return sent_.load(std::memory_order_acquire); }
+
+    /// Threads: the receiver.
+    [[nodiscard]] std::optional<T> receive() {
+        Node* next = head_->next.load(std::memory_order_acquire);
+        if (next == nullptr) return std::nullopt;
+        std::optional<T> value(std::move(next->value));
+        outstanding_.fetch_sub(next->bytes, std::memory_order_relaxed);
+        delete head_;
+        head_ = next;
+        received_.fetch_add(1, std::memory_order_release);
+        return value;
+    }
+
+    /// How many values have been received so far.  Threads: any.
+    [[nodiscard]] std::uint64_t received() const { return received_.load(std::memory_order_acquire); }
+
+    /// Bytes sent and not yet received.  Threads: any.
+    [[nodiscard]] std::size_t outstanding() const { return outstanding_.load(std::memory_order_relaxed); }
+
+  private:
+    struct Node {
+        std::atomic<Node*> next{nullptr};
+        T value{};
+        std::size_t bytes = 0;
+    };
+
+    Node* head_;  // receiver's; its value has been taken
+    Node* tail_;  // sender's
+    std::atomic<std::uint64_t> sent_{0};
+    std::atomic<std::uint64_t> received_{0};
+    std::atomic<std::size_t> outstanding_{0};
+};
+
+/// What a shard's own interest has become; a weight of 0 takes it away.
+using InterestBatch = std::vector<routing::InterestChange>;
+
+/// Deliveries of one turn, encoded one after the other by append_delivery and read by next_delivery.
+struct DeliveryBatch {
+    base::Bytes bytes;
+};
+
+/// One message for a sibling shard: what it serves there is plain subscribers and one member of each group named.
+struct DeliveryMail {
+    routing::ConnectionId source = 0;
+    bool echo = true;      ///< false: not to `source` itself (it cannot be there, but a bounce may come home)
+    bool bounced = false;  ///< its group was picked for a shard that had lost its members; picked again once
+    bool plain = false;
+    std::vector<std::string_view> groups;
+    routing::MessageView message;
+};
+
+/// Asks the shard that reads from `connection` to rest it: a receiver here is over 75 % of its max_pending.
+struct StallMail {
+    routing::ConnectionId connection = 0;
+    std::uint32_t milliseconds = 0;
+};
+
+inline void append_delivery(base::Bytes& out, const DeliveryMail& mail) {
+    base::append_varint(out, mail.source);
+    out.push_back(static_cast<char>((mail.plain ? 1 : 0) | (mail.echo ? 2 : 0) | (mail.bounced ? 4 : 0)));
+    base::append_varint(out, mail.groups.size());
+    for (const auto group : mail.groups) {
+        base::append_varint(out, group.size());
+        out.append(group);
+    }
+    const auto& message = mail.message;
+    base::append_varint(out, message.account);
+    base::append_varint(out, message.subject.size());
+    base::append_varint(out, message.reply.size());
+    base::append_varint(out, message.header_bytes);
+    base::append_varint(out, message.body.size());
+    out.append(message.subject);
+    out.append(message.reply);
+    out.append(message.body);
+}
+
+/// Reads one delivery off the front of `in`.  Errors: false at the end.  Borrows: views into `in`'s bytes.
+/// The bytes are our own, so what is malformed is a bug (asserted).
+[[nodiscard]] inline bool next_delivery(base::ByteView& in, DeliveryMail& mail) {
+    if (in.empty()) return false;
+    std::uint64_t count = 0;
+    std::uint64_t sizes[5] = {};
+    bool good = base::read_varint(in, mail.source) && !in.empty();
+    BASE_CHECK(good);
+    const auto flags = static_cast<std::uint8_t>(in.front());
+    in.remove_prefix(1);
+    mail.plain = (flags & 1) != 0;
+    mail.echo = (flags & 2) != 0;
+    mail.bounced = (flags & 4) != 0;
+    good = base::read_varint(in, count);
+    mail.groups.clear();
+    for (std::uint64_t i = 0; good && i < count; ++i) {
+        std::uint64_t size = 0;
+        base::ByteView group;
+        good = base::read_varint(in, size) && base::read_bytes(in, size, group);
+        mail.groups.push_back(group);
+    }
+    for (auto& size : sizes) good = good && base::read_varint(in, size);
+    good = good && base::read_bytes(in, sizes[1], mail.message.subject) &&
+           base::read_bytes(in, sizes[2], mail.message.reply) && base::read_bytes(in, sizes[4], mail.message.body);
+    BASE_CHECK(good);
+    mail.message.account = static_cast<routing::AccountId>(sizes[0]);
+    mail.message.header_bytes = static_cast<std::uint32_t>(sizes[3]);
+    return true;
+}
+
+/// From one shard to one other.  Threads: the sender's and the receiver's, each only its end.
+struct ShardChannel {
+    MailQueue<InterestBatch> interest;
+    /// How many interest batches the receiver has applied to its router; what a PONG waits for.
+    std::atomic<std::uint64_t> interest_applied{0};
+    MailQueue<DeliveryBatch> deliveries;
+    MailQueue<StallMail> stalls;
+};
+
+/// The channels between all shards of one gateway, made once at the start and outliving every shard.
+class ShardPost {
+  public:
+    explicit ShardPost(routing::ShardIndex shards) : shards_(shards) {
+        for (std::size_t i = 0; i < static_cast<std::size_t>(shards) * shards; ++i)
+            channels_.push_back(std::make_unique<ShardChannel>());
+    }
+    [[nodiscard]] routing::ShardIndex shards() const { return shards_; }
+    ShardChannel& channel(routing::ShardIndex from, routing::ShardIndex to) {
+        return *channels_[static_cast<std::size_t>(from) * shards_ + to];
+    }
+
+  private:
+    routing::ShardIndex shards_;
+    std::vector<std::unique_ptr<ShardChannel>> channels_;
+};
+
+}  // namespace gateway

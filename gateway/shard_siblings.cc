@@ -1,0 +1,199 @@
+// A shard: its mail with the sibling shards.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "compat/nats_writer.h"
+#include "gateway/shard.h"
+#include "gateway/shard_internal.h"
+#include "routing/base/check.h"
+
+namespace gateway {
+
+using routing::MessageView;
+using routing::Route;
+using routing::RouteGroup;
+
+// --- Mail -----------------------------------------------------------------------------------------------------------
+
+/// Tells Node at once (a publish of the same client may follow), the siblings at the end of the turn.
+void Shard::announce_interest() {
+    if (!router_.has_changes()) return;
+    auto changes = router_.take_changes();
+    if (node_ != nullptr) node_->on_interest(options_.index, changes, now_);
+    if (post_->shards() == 1) return;
+    unsent_interest_.insert(unsent_interest_.end(), std::make_move_iterator(changes.begin()),
+                            std::make_move_iterator(changes.end()));
+}
+
+void Shard::send_interest() {
+    announce_interest();
+    if (unsent_interest_.empty()) return;
+    const auto changes = std::exchange(unsent_interest_, {});
+    std::size_t bytes = 0;
+    for (const auto& change : changes)
+        bytes += change.filter.size() + change.queue.size() + sizeof(routing::InterestChange);
+    ++interest_epoch_;
+    for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
+        if (sibling == options_.index) continue;
+        post_->channel(options_.index, sibling).interest.send(InterestBatch(changes), bytes);
+        host_->wake(sibling);
+    }
+}
+
+void Shard::to_sibling(routing::ShardIndex to, bool plain, std::string_view group) {
+    auto& out = outgoing_[to];
+    out.wanted = true;
+    outgoing_any_ = true;
+    if (plain) {
+        out.plain = true;
+    } else {
+        out.groups.push_back(group);
+    }
+}
+
+void Shard::mail_siblings(const MessageView& message, routing::ConnectionId source, bool echo, bool bounced) {
+    outgoing_any_ = false;
+    for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
+        auto& out = outgoing_[sibling];
+        if (!out.wanted) continue;
+        mail_scratch_.source = source;
+        mail_scratch_.echo = echo;
+        mail_scratch_.bounced = bounced;
+        mail_scratch_.plain = out.plain;
+        mail_scratch_.groups.swap(out.groups);
+        mail_scratch_.message = message;
+        mail(sibling, mail_scratch_);
+        out.wanted = false;
+        out.plain = false;
+        out.groups.clear();
+    }
+}
+
+void Shard::mail(routing::ShardIndex to, const DeliveryMail& delivery) {
+    append_delivery(deliveries_out_[to], delivery);
+    if (deliveries_out_[to].size() > flush_bytes) send_deliveries();
+}
+
+routing::ShardIndex Shard::home_of(routing::ConnectionId connection) const {
+    return connection == 0 ? routing::ShardIndex{0}
+                           : static_cast<routing::ShardIndex>((connection - 1) % post_->shards());
+}
+
+/// Rests a connection while some sibling has more than enough of this shard's mail to drain.
+void Shard::rest_while_mail_is_full(Client& client) {
+    for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
+        if (sibling == options_.index) continue;
+        const auto& channel = post_->channel(options_.index, sibling);
+        std::uint8_t why = 0;
+        if (channel.interest.outstanding() > interest_mail_bytes_max) why |= Client::interest_full;
+        if (channel.deliveries.outstanding() > delivery_mail_bytes_max) why |= Client::mail_full;
+        if ((client.pauses & why) == why) continue;
+        if ((client.pauses & (Client::interest_full | Client::mail_full)) == 0) mail_waiters_.push_back(&client);
+        pause(client, static_cast<Client::Pause>(why));
+    }
+}
+
+void Shard::release_mail_waiters() {
+    if (mail_waiters_.empty()) return;
+    bool interest_full = false;
+    bool deliveries_full = false;
+    for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
+        const auto& channel = post_->channel(options_.index, sibling);
+        interest_full = interest_full || channel.interest.outstanding() > interest_mail_bytes_max / 2;
+        deliveries_full = deliveries_full || channel.deliveries.outstanding() > delivery_mail_bytes_max / 2;
+    }
+    if (interest_full || deliveries_full) return;
+    const auto waiters = std::exchange(mail_waiters_, {});
+    for (Client* client : waiters) {
+        client->pauses = static_cast<std::uint8_t>(client->pauses & ~Client::interest_full) | Client::mail_full;
+        unpause(*client, Client::mail_full, now_);
+    }
+}
+
+void Shard::send_deliveries() {
+    for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
+        auto& bytes = deliveries_out_[sibling];
+        if (bytes.empty()) continue;
+        send_interest();
+        const std::size_t size = bytes.size();
+        post_->channel(options_.index, sibling).deliveries.send(DeliveryBatch{std::exchange(bytes, {})}, size);
+        host_->wake(sibling);
+    }
+}
+
+void Shard::drain_mail(base::Instant now) {
+    now_ = now;
+    const auto shards = post_->shards();
+    std::vector<std::uint64_t> tails(shards, 0);
+    for (routing::ShardIndex sibling = 0; sibling < shards; ++sibling)
+        tails[sibling] = post_->channel(sibling, options_.index).deliveries.sent();
+    for (routing::ShardIndex sibling = 0; sibling < shards; ++sibling) {
+        auto& channel = post_->channel(sibling, options_.index);
+        bool applied = false;
+        while (auto batch = channel.interest.receive()) {
+            for (const auto& mail : *batch)
+                router_.set_shard_interest(sibling, mail.account, mail.filter, mail.queue, mail.weight);
+            if (node_ != nullptr) node_->on_interest(sibling, *batch, now);
+            channel.interest_applied.fetch_add(1, std::memory_order_release);
+            applied = true;
+        }
+        if (applied) host_->wake(sibling);
+    }
+    for (routing::ShardIndex sibling = 0; sibling < shards; ++sibling) {
+        auto& channel = post_->channel(sibling, options_.index);
+        bool took = false;
+        while (channel.deliveries.received() < tails[sibling]) {
+            const auto batch = channel.deliveries.receive();
+            base::ByteView in = batch->bytes;
+            while (next_delivery(in, mail_scratch_)) {
+                const DeliveryMail delivery = mail_scratch_;
+                on_mail(sibling, delivery);
+            }
+            took = true;
+        }
+        if (took) host_->wake(sibling);  // it may have rested connections because of this queue
+        while (auto stall = channel.stalls.receive()) {
+            const auto found = clients_.find(stall->connection);
+            if (found == clients_.end() || found->second->closing) continue;
+            Client& publisher = *found->second;
+            rest(publisher, static_cast<std::uint8_t>(std::min<std::uint32_t>(stall->milliseconds, stall_ms_max)));
+        }
+    }
+    release_pongs();
+    release_mail_waiters();
+}
+
+/// A message that a sibling routed: served as it says.  A group whose members left meanwhile goes back to its sender
+/// once, to be picked again among the others; whoever has nobody then drops it.
+void Shard::on_mail(routing::ShardIndex from, const DeliveryMail& delivery) {
+    Route& route = router_.route(delivery.message.account, delivery.message.subject);
+    tails_ready_ = false;
+    mail_source_ = delivery.source;
+    if (delivery.plain) deliver_plain(route, delivery.message, nullptr);
+    const bool came_home = delivery.bounced && home_of(delivery.source) == options_.index;
+    for (const auto name : delivery.groups) {
+        routing::PickRequest request;
+        request.shards = came_home;
+        request.gateways = false;
+        request.excluded_shard = from;
+        if (!delivery.echo) request.excluded_connection = delivery.source;
+        auto* group = route.find_group(name);
+        if (group != nullptr && pick_group(*group, request, delivery.message, nullptr)) continue;
+        if (delivery.bounced) {
+            ++counters_.dropped;
+            continue;
+        }
+        ++counters_.bounced;
+        DeliveryMail back = delivery;
+        back.bounced = true;
+        back.plain = false;
+        back.groups = {name};
+        mail(from, back);
+    }
+    if (outgoing_any_) mail_siblings(delivery.message, delivery.source, delivery.echo, true);
+    mail_source_ = 0;
+    finish_deliveries();
+}
+
+}  // namespace gateway

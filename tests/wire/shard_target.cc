@@ -1,0 +1,55 @@
+#include "tests/wire/shard_target.h"
+
+#include <utility>
+
+#include "routing/base/check.h"
+
+namespace wire {
+
+ShardTarget::ShardTarget(const std::map<std::string, std::string>& options, routing::ShardIndex shards,
+                         std::size_t piece_bytes)
+    : gateway_(shards), piece_bytes_(piece_bytes) {
+    for (const auto& [key, value] : options) {
+        const auto number = static_cast<std::uint32_t>(std::stoul(value));
+        if (key == "max_payload") {
+            gateway_.settings.info.max_payload = number;
+        } else if (key == "max_control_line") {
+            gateway_.settings.control_line_bytes_max = number;
+        } else if (key == "max_subscriptions") {
+            gateway_.settings.subscriptions_max = number;
+        } else {
+            BASE_CHECK(false && "an option that this target does not know");
+        }
+    }
+}
+
+bool ShardTarget::connect(const std::string& client) {
+    remotes_[client] = &gateway_.connect();
+    gateway_.settle();
+    return true;
+}
+
+void ShardTarget::send(const std::string& client, std::string_view bytes) {
+    auto& remote = *remotes_.at(client);
+    while (!bytes.empty() && !remote.closed) {
+        // In memory of its own, so that a sanitizer sees what is used after its time.
+        const std::string piece(bytes.substr(0, piece_bytes_));
+        bytes.remove_prefix(piece.size());
+        gateway_.send(remote, piece);
+    }
+    gateway_.settle();
+}
+
+WireTarget::Received ShardTarget::receive(const std::string& client, std::string& buffer) {
+    auto& remote = *remotes_.at(client);
+    if (remote.received.empty()) return remote.closed ? Received::closed : Received::nothing;
+    buffer += support::PureGateway::take(remote);
+    return Received::bytes;
+}
+
+void ShardTarget::hang_up(const std::string& client) {
+    gateway_.hang_up(*remotes_.at(client));
+    gateway_.settle();
+}
+
+}  // namespace wire
