@@ -1,0 +1,105 @@
+#include "gateway/cli/render.h"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+namespace gateway::cli {
+
+TEST_CASE("a table is aligned, numbers to the right, by characters and not by bytes", "[gateway][cli]") {
+    CHECK(table({{"Name", "Count", "Last"}, {"größe", "7", "x"}, {"b", "1000", ""}}) ==
+          "Name   Count  Last\n"
+          "größe      7  x\n"
+          "b       1000\n");
+    CHECK(table({{"A"}, {"1"}}, "  ") == "  A\n  1\n");
+}
+
+TEST_CASE("a status shows place, links and counters", "[gateway][cli]") {
+    const auto answer =
+        nlohmann::json::parse(R"({"name":"b","id":"ab","tree":"treegate","prime":3,"root":false,"parent":"a",
+        "children":["c","d"],"members":["a","b","c","d"],"synced":true,"durable_filters":["orders.>"],"uptime_ms":90000,
+        "splits":12,"links":[{"gateway":"a","role":"parent","address":"1.2.3.4:7522","round_trip_us":250,"synced":true}],
+        "counters":{"volatile_out":5}})");
+    CHECK(render("tree.status", answer) ==
+          "Gateway    b\n"
+          "Id         ab\n"
+          "Tree       treegate\n"
+          "Prime      3\n"
+          "Parent     a\n"
+          "Children   c, d\n"
+          "Reachable  a, b, c, d\n"
+          "Synced     yes\n"
+          "Durable    orders.>\n"
+          "Up         90.0 s\n"
+          "\n"
+          "Link  Role    Address       Round trip  Synced\n"
+          "a     parent  1.2.3.4:7522  250 us      yes\n"
+          "\n"
+          "Counter       Count\n"
+          "splits           12\n"
+          "volatile_out      5\n");
+}
+
+TEST_CASE("a path shows its product and what happens where", "[gateway][cli]") {
+    const auto answer = nlohmann::json::parse(R"({"subject":"orders.new","class":"volatile","local":1,"number":"75",
+        "text":"3·5²","factors":[{"prime":3,"exponent":1,"gateway":"b"},{"prime":5,"exponent":2,"gateway":"c"}],
+        "targets":[{"gateway":"c","reachable":true},{"gateway":"z","reachable":false}],
+        "groups":[{"queue":"q","local":0,"members":[{"gateway":"c","weight":2,"reachable":true}]}]})");
+    CHECK(render("path.show", answer) ==
+          "Subject  orders.new\n"
+          "Class    volatile\n"
+          "Path     75 = 3·5²\n"
+          "Here     1\n"
+          "\n"
+          "Prime  Exponent  Gateway  What happens there\n"
+          "    3         1  b        passes through\n"
+          "    5         2  c        delivers\n"
+          "\n"
+          "Remembered, cannot be reached now\n"
+          "z\n"
+          "\n"
+          "Queue group  Members here  Gateway  Weight  Reachable\n"
+          "q                       0  c             2  yes\n"
+          "One member of each group is picked per message.\n");
+}
+
+TEST_CASE("a number with primes that nobody has says so", "[gateway][cli]") {
+    const auto answer =
+        nlohmann::json::parse(R"({"number":"14","factors":[{"prime":2,"exponent":1,"gateway":"a"}],"rest":"7"})");
+    CHECK(render("path.explain", answer).find("7 is left: no gateway") != std::string::npos);
+}
+
+TEST_CASE("gateways are listed nearest first, unreachable ones last", "[gateway][cli]") {
+    const auto answer =
+        nlohmann::json::parse(R"({"gateways":[{"name":"far","prime":5,"distance":2,"next_hop":"b","reachable":true},
+        {"name":"gone","prime":7,"distance":0,"reachable":false},{"name":"me","prime":2,"distance":0,"reachable":true}]})");
+    const std::string text = render("tree.map", answer);
+    CAPTURE(text);
+    CHECK(text.find("me") < text.find("far"));
+    CHECK(text.find("far") < text.find("gone"));
+}
+
+TEST_CASE("queues are shown by target, origin and local queue", "[gateway][cli]") {
+    const auto answer = nlohmann::json::parse(R"({"gateway":"a","store":"open","filters":["orders.>"],
+        "targets":[{"name":"c","reachable":false,"backlog":12,"last":99,"sent":87,"accepted":87,"synced":87,"quiet_ms":5000}],
+        "origins":[{"name":"b","run":"00ff","accepted":3,"synced":3}],
+        "readers":[{"id":1,"filters":["orders.>"],"queue":"","members":2,"cursor":4,"backlog":0}]})");
+    const std::string text = render("queue.ls", answer);
+    CHECK(text.find("c   no              12    99    87        87      87  5.0 s\n") != std::string::npos);
+    CHECK(text.find("b     00ff         3       3\n") != std::string::npos);
+    CHECK(text.find("orders.>  -            2       4        0\n") != std::string::npos);
+}
+
+TEST_CASE("any answer is shown somehow, whatever its members are", "[gateway][cli]") {
+    const char* verb = GENERATE("tree.status", "tree.map", "path.show", "path.explain", "queue.ls", "queue.where",
+                                "queue.dump", "no.verb");
+    CAPTURE(verb);
+    for (const char* text :
+         {"{}", "[]", "null", "7", R"("x")", R"({"links":7,"gateways":{"a":1},"queues":[1]})",
+          R"({"links":[1],"gateways":[[]],"factors":["x"],"groups":[{"members":3}],"targets":[null]})",
+          R"({"gateways":[{"reachable":true,"distance":"near"}]})"}) {
+        CAPTURE(text);
+        CHECK_FALSE(render(verb, nlohmann::json::parse(text)).empty());
+    }
+}
+
+}  // namespace gateway::cli
