@@ -40,8 +40,12 @@ inline constexpr std::size_t log_entries_max = 1u << 20;
 inline constexpr std::size_t log_bytes_max = std::size_t{256} << 20;
 /// Logs that are kept.  Own choice: DESIGN 4.4 measures trees of 256; four times as many may have come and gone.
 inline constexpr std::size_t logs_max = 1024;
+/// Keys and values of all logs together.  Unit: bytes.  Own choice: a quarter of a small machine's memory.
+inline constexpr std::size_t book_bytes_max = std::size_t{1} << 30;
 /// Single changes kept per log, so that a neighbour which lags by no more is sent a delta.
 inline constexpr std::size_t journal_changes_max = 4096;
+/// Their keys and values.  Unit: bytes.
+inline constexpr std::size_t journal_bytes_max = 1024 * 1024;
 /// A part of an update is closed when its keys and values pass this.  Unit: bytes.
 inline constexpr std::size_t update_part_bytes = 128 * 1024;
 
@@ -108,7 +112,7 @@ struct LogUpdate {
     GatewayId gateway;
     std::uint64_t incarnation = 0;
     std::uint64_t boot = 0;
-    std::uint64_t from = 0;  ///< delta: the version that it applies to; full: 0
+    std::uint64_t from = 0;  ///< delta: the version that it applies to; full: which part this is, from 0
     std::uint64_t to = 0;    ///< the version after it (full: after its last part)
     bool full = false;
     bool last = true;     ///< full: no part follows
@@ -163,12 +167,16 @@ class GatewayLog {
   private:
     struct Parts {
         LogVersion version;
+        std::uint64_t next = 0;  ///< the part that must come next
         std::map<base::Bytes, base::Bytes> entries;
         std::size_t bytes = 0;
     };
 
-    bool change(const base::Bytes& key, const base::Bytes& value, const OnChange* on_change);
-    void journal(const LogChange& change);
+    bool change(const base::Bytes& key, const base::Bytes& value);
+    Applied apply_full(const LogUpdate& update, const OnChange& on_change);
+    Applied apply_delta(const LogUpdate& update, const OnChange& on_change);
+    void take_over(Parts&& parts, const OnChange& on_change);
+    void diff_full(bool repair, std::vector<LogUpdate>& out) const;
     [[nodiscard]] LogUpdate blank_update() const;
 
     GatewayId gateway_;
@@ -189,6 +197,9 @@ struct LogStand {
     bool operator==(const LogStand&) const = default;
 };
 
+/// A number for one stand; sums of these are compared between gateways.
+[[nodiscard]] std::uint64_t stand_hash(const LogStand& stand);
+
 /// All logs that a gateway holds, its own among them, ascending by id.
 class LogBook {
   public:
@@ -202,15 +213,20 @@ class LogBook {
     [[nodiscard]] const GatewayLog* find(const GatewayId& gateway) const;
     /// The log of `gateway`, made empty if there is none.  Errors: null when logs_max are held.
     GatewayLog* at(const GatewayId& gateway);
+    /// Drops a log.  Not our own.
     void forget(const GatewayId& gateway);
+    /// Takes an update over (not of our own log).
+    Applied apply(const LogUpdate& update, const GatewayLog::OnChange& on_change);
+    /// Keys and values of all logs.  Unit: bytes.
+    [[nodiscard]] std::size_t bytes() const;
     [[nodiscard]] const std::map<GatewayId, GatewayLog>& all() const { return logs_; }
 
     [[nodiscard]] std::vector<LogStand> summary() const;
     /// One number for all logs, equal where all logs are.
     [[nodiscard]] std::uint64_t digest() const;
 
-    /// If `heard` tells of a life of our own log that is not below ours and is not ours: the incarnation to start above
-    /// it.  Source: DESIGN 4.4.
+    /// If `heard` tells of a life of our own log that is not below ours and is not ours (or of a version of ours that we
+    /// never reached): the incarnation to start above it.  Source: DESIGN 4.4.
     [[nodiscard]] std::optional<std::uint64_t> incarnation_above(const LogVersion& heard) const;
 
   private:

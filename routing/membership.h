@@ -135,6 +135,8 @@ class Membership {
 
     void tick(Moment at);
     [[nodiscard]] base::Instant next_deadline() const;
+    /// A fresh root, whose first round of dials has not ended (for at most settle_time).
+    [[nodiscard]] bool settling(base::Instant now) const;
     /// Drains the actions.
     [[nodiscard]] std::vector<MembershipAction> take_actions();
 
@@ -178,7 +180,6 @@ class Membership {
     void forget(PeerHandle handle, Moment at);
     void dial_seeds(Moment at);
     [[nodiscard]] base::Duration jittered(base::Duration pause);
-    [[nodiscard]] bool settling(base::Instant now) const;
     [[nodiscard]] bool could_attach_to(const Peer& peer) const;
     [[nodiscard]] base::Duration patience(base::Instant now) const;
     [[nodiscard]] bool wants_dial(const Seed& seed) const;
@@ -190,6 +191,7 @@ class Membership {
     Position position_;
     PeerHandle parent_ = peer_none;
     PeerHandle attempt_ = peer_none;
+    base::WallMillis last_claim_ = 0;
     base::Instant settle_until_{};
     std::map<PeerHandle, Peer> peers_;
     std::vector<Seed> seeds_;

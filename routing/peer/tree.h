@@ -34,6 +34,7 @@ class PathEngine;
 struct VolatileDelivery;  // path_engine.h
 struct DurableDelivery;   // path_engine.h
 struct RecordView;        // record.h
+struct SendResult;        // path_engine.h
 
 /// A connection between gateways, as the host numbers it; never reused within a process.  0 is none.
 using TransportId = std::uint64_t;
@@ -103,7 +104,7 @@ class TreeEvents {
     /// Another gateway's log changed: persist Tree::log_snapshot(gateway) some time, where durable messages are kept.
     virtual void log_changed(GatewayIndex gateway) = 0;
     virtual void log(LogLevel level, std::string_view text) = 0;
-    /// For `$TREE.ADV.<kind>`; `json` is one object.  Kinds: link, parent, reachable, prime, refused.
+    /// For `$TREE.ADV.<kind>`; `json` is one object.  Kinds: link, prime, refused.
     virtual void advisory(std::string_view kind, std::string_view json) = 0;
 };
 
@@ -113,7 +114,10 @@ struct TreeOptions {
     std::string tree = "treegate";  ///< the tree's name; others are refused
     std::string advertise;          ///< host:port that others can dial; empty: unknown
     std::vector<std::string> join;  ///< host:port of members
-    std::uint64_t boot = 0;         ///< random, of this process start
+    /// What a peer that dialled us dials for a link's other two lanes; empty: what it dialled before.  For a listener
+    /// behind an address that leads to several gateways.
+    std::string lane_address;
+    std::uint64_t boot = 0;  ///< random, of this process start
     /// Above that of any earlier start; 1 more than what identity_changed() told last.  If nothing was kept: the wall
     /// clock in ms, which is above what was.
     std::uint64_t incarnation = 1;
@@ -156,7 +160,8 @@ struct LinkStatus {
 
 /// Counted over the life of the process.
 struct TreeCounters {
-    std::uint64_t links_established = 0, links_lost = 0, dials = 0, dials_failed = 0, refused = 0;
+    std::uint64_t links_established = 0, links_lost = 0, dials = 0, dials_failed = 0;
+    std::uint64_t refused = 0;          ///< connections that either end refused
     std::uint64_t protocol_errors = 0;  ///< connections closed for what they sent
     std::uint64_t log_updates_in = 0, log_updates_out = 0, repairs = 0;
     std::uint64_t records_refused = 0;  ///< dropped because a lane was full
@@ -249,8 +254,6 @@ class Tree {
     [[nodiscard]] base::Bytes log_snapshot(GatewayIndex gateway) const;
     /// Before start(): takes over a snapshot of an earlier run, as remembered.  Errors: false if it is malformed.
     bool restore_log(base::ByteView snapshot);
-    /// Forgets a gateway that is not reachable.  False: it is reachable, unknown, or this one.
-    bool forget(GatewayIndex gateway);
 
     [[nodiscard]] bool is_reachable(GatewayIndex gateway) const;
     [[nodiscard]] std::uint32_t distance(GatewayIndex gateway) const;
@@ -263,20 +266,23 @@ class Tree {
 
     // --- Messages ---------------------------------------------------------------------------------------------------
 
-    /// Sends a message to a target set (targets other than this gateway).  Returns how many targets it could not be put
-    /// on the way to (no route, or the lane is full); those are counted.  `flags`: of the record (record.h).
-    std::size_t send_volatile(TargetSetId targets, std::string_view account, const MessageView& message,
-                              std::uint8_t flags, base::Instant now);
+    /// Sends a message to a target set (targets other than this gateway).  What this gateway wants goes out before it.
+    /// What could not be put on the way (no route, a full lane) is in the result and counted, never queued.
+    /// `flags`: of the record (record.h).
+    SendResult send_volatile(TargetSetId targets, std::string_view account, const MessageView& message,
+                             std::uint8_t flags, base::Instant now);
+    /// The same for a set that is not worth remembering (a reply to one inbox).
+    SendResult send_volatile_once(const TargetSet& targets, std::string_view account, const MessageView& message,
+                                  std::uint8_t flags, base::Instant now);
     /// Sends a durable record on the durable lanes; a target that it is not put on the way to has a gap.
-    std::size_t send_durable(TargetSetId targets, std::string_view account, const RecordView& record,
-                             base::Instant now);
+    SendResult send_durable(TargetSetId targets, std::string_view account, const RecordView& record, base::Instant now);
     /// Sends `body` to one gateway on the control lanes, hop by hop.  May be lost.  False: no route, or the body is
     /// over gateway_body_bytes_max.
     bool send_to_gateway(GatewayIndex gateway, std::uint8_t kind, base::ByteView body, base::Instant now);
 
     // --- Seeing it --------------------------------------------------------------------------------------------------
 
-    /// Null path engine never: it lives as long as the Tree.
+    /// Paths, for `path show` and `path explain`.
     [[nodiscard]] PathEngine& paths();
     [[nodiscard]] const PathEngine& paths() const;
     [[nodiscard]] TreeStatus status() const;

@@ -1,0 +1,162 @@
+// One link's life, from the first HELLO to the last word: who the other end is, whether it can prove it, whether it is
+// alive, and the three connections.
+//
+//     greeting ──HELLO──► proving ──PROOF──► sighting ──ATTACH/WELCOME──► joining ──3 lanes up──► established
+//                                               ▲────────── DETACH / attach refused ──────────────────┘
+//     any state ──refused, silent, broken──► ended
+//
+// The first connection becomes the control lane.  If a data lane of an established session breaks, the session ends and
+// membership dials anew (at once, if it was the parent): a lane alone is not redialled in this version.
+// Leaves to others: what follows from it all (SessionOwner, i.e. Tree), bytes in and out of sockets.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "routing/base/time.h"
+#include "routing/event_path.h"
+#include "routing/membership.h"
+#include "routing/peer/channel.h"
+#include "routing/peer/peer_message.h"
+#include "routing/peer/tree.h"
+
+namespace routing::peer {
+
+inline constexpr base::Duration heartbeat_interval = std::chrono::seconds(1);
+/// Silence that ends a session, to which silence_round_trips are added.  Source: four heartbeats missed.
+inline constexpr base::Duration silence_max = std::chrono::seconds(4);
+inline constexpr int silence_round_trips = 4;
+/// From the first byte to both proven.
+inline constexpr base::Duration handshake_time_max = std::chrono::seconds(3);
+
+class PeerSession;
+
+/// What a session needs and tells.  Calls come from within calls into the session.
+class SessionOwner {
+  public:
+    virtual ~SessionOwner() = default;
+    /// Our HELLO, with a nonce of its own.
+    virtual Hello make_hello() = 0;
+    virtual Signer& signer() = 0;
+    /// Something was appended to the channel's buffer.
+    virtual void announce(Channel& channel) = 0;
+    /// The other end has proven its id.
+    virtual void on_proven(PeerSession& session) = 0;
+    virtual void on_told(PeerSession& session) = 0;
+    /// It asks to be our child.
+    virtual void on_attach(PeerSession& session) = 0;
+    virtual void on_attach_refused(PeerSession& session) = 0;
+    /// session id and token are known: open (if we dialled) or await the other lanes.
+    virtual void on_joining(PeerSession& session) = 0;
+    virtual void on_established(PeerSession& session) = 0;
+    /// The other end let go: its data lanes end.
+    virtual void on_detached(PeerSession& session) = 0;
+    virtual void on_to_gateway(const ToGateway& message) = 0;
+    /// The session must end.  `tell`: send `why` to the other end first.
+    virtual void end_session(PeerSession& session, const Refuse& why, bool tell) = 0;
+    virtual void log_line(LogLevel level, std::string_view text) = 0;
+};
+
+enum class SessionState : std::uint8_t { greeting, proving, sighting, joining, established, ended };
+
+/// See the head of this file.  Threads: one.
+class PeerSession {
+  public:
+    /// `address`: what was dialled to get here; empty: the other end dialled.  Borrows `control`, until the owner
+    /// detaches or ends the session.
+    PeerSession(SessionOwner& owner, PeerHandle handle, std::string address, Channel& control, base::Instant now);
+
+    /// The dialling end says HELLO first.
+    void greet();
+    /// A control frame (TO_GATEWAY included).
+    void on_control(const FrameHeader& header, base::ByteView body, base::Instant now);
+    /// Bytes came in on any lane: it is alive.
+    void heard(base::Instant now) { last_heard_ = now; }
+    /// We were not run for `gap`: silence of that time was ours.
+    void forgive(base::Duration gap) { last_heard_ += gap; }
+
+    /// Asks the other end to be our parent.
+    void ask(const Attach& attach);
+    /// Takes the other end as a child: draws session and token.
+    void welcome(std::string_view lane_address);
+    void refuse_attach(std::string_view why);
+    void tell_position(const Position& position);
+    /// Lets go: DETACH, then this is a sighting.  The owner takes the data lanes away.
+    void detach();
+    /// A data lane is connected at both ends.
+    void lane_up(Lane lane, Channel& channel, base::Instant now);
+    /// The data lanes are gone; back to a sighting.
+    void drop_lanes();
+    void set_ended() { state_ = SessionState::ended; }
+
+    void tick(base::Instant now);
+    [[nodiscard]] base::Instant next_deadline() const;
+
+    [[nodiscard]] SessionState state() const { return state_; }
+    [[nodiscard]] bool established() const { return state_ == SessionState::established; }
+    [[nodiscard]] bool proven() const { return state_ != SessionState::greeting && state_ != SessionState::proving; }
+    [[nodiscard]] PeerHandle handle() const { return handle_; }
+    [[nodiscard]] const std::string& address() const { return address_; }
+    [[nodiscard]] bool we_dialled() const { return !address_.empty(); }
+    /// The other end as it introduced itself; before that empty.
+    [[nodiscard]] const Hello& other() const { return theirs_; }
+    [[nodiscard]] const GatewayId& id() const { return theirs_.id; }
+    [[nodiscard]] const Hello& ours() const { return ours_; }
+    /// For log lines: name and address, as far as known.
+    [[nodiscard]] std::string describe_other() const;
+    [[nodiscard]] Channel* channel(Lane lane) const { return channels_[static_cast<std::size_t>(lane)]; }
+    [[nodiscard]] LinkSession session() const { return welcome_.session; }
+    [[nodiscard]] const Welcome& joining_by() const { return welcome_; }
+    [[nodiscard]] base::Duration round_trip() const { return round_trip_; }
+
+    // --- Kept here for the Tree -------------------------------------------------------------------------------------
+    LinkIndex link = link_none;            ///< of an established session
+    GatewayIndex gateway = gateway_none;   ///< of a proven one
+    bool met = false;                      ///< membership knows of it
+    bool sync_sent = false;                ///< it has all that we had: messages may go
+    bool sync_heard = false;               ///< we have all that it had
+    int digests_differ = 0;                ///< how often in a row
+    std::map<GatewayId, LogVersion> held;  ///< where its copies of the logs stand
+
+  private:
+    void on_hello(base::ByteView body, base::Instant now);
+    void on_proof(base::ByteView body);
+    void on_welcome(base::ByteView body);
+    void on_heartbeat(base::ByteView body, base::Instant now);
+    void on_refuse(FrameKind kind, base::ByteView body);
+    void prove();
+    void beat(base::Instant now);
+    void watch_lanes(const Heartbeat& heartbeat, base::Instant now);
+    [[nodiscard]] base::Duration patience() const { return silence_max + silence_round_trips * round_trip_; }
+    /// Ends the session for a broken rule of the protocol.
+    void broken(PeerError error, std::string_view frame);
+    void end(RefuseReason reason, std::string_view text, bool tell);
+    /// Appends to the control lane.
+    template <typename Message>
+    void say(const Message& message);
+
+    SessionOwner& owner_;
+    PeerHandle handle_;
+    std::string address_;
+    std::array<Channel*, lanes> channels_{};
+    SessionState state_ = SessionState::greeting;
+    Hello ours_;
+    Hello theirs_;
+    Welcome welcome_;
+    bool proof_sent_ = false;
+    bool asked_ = false;  ///< ATTACH is out
+    base::Instant started_;
+    base::Instant last_heard_;
+    base::Instant next_beat_ = base::instant_max;
+    base::Duration round_trip_{};
+    std::uint64_t their_sent_ = 0;  ///< newest heartbeat heard
+    base::Instant their_sent_at_{};
+    std::array<std::uint64_t, lanes> arrived_{};  ///< at the other end, as it said last
+    std::array<base::Instant, lanes> stuck_since_{base::instant_max, base::instant_max, base::instant_max};
+};
+
+}  // namespace routing::peer

@@ -1,0 +1,485 @@
+// Connections and sessions: dials, lanes, what membership wishes, and how links end.
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "routing/base/check.h"
+#include "routing/peer/peer_codec.h"
+#include "routing/peer/tree_core.h"
+
+namespace routing::peer {
+
+namespace {
+
+/// `text` as a JSON string, with its quotes.
+std::string json_string(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') {
+            out.push_back('\\');
+            out.push_back(c);
+        } else if (static_cast<unsigned char>(c) < 0x20) {
+            char escaped[8];
+            std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+            out += escaped;
+        } else {
+            out.push_back(c);
+        }
+    }
+    return out + '"';
+}
+
+/// Somebody must look into it, rather than wait for the next try.
+bool needs_a_person(RefuseReason reason) {
+    switch (reason) {
+        case RefuseReason::version:
+        case RefuseReason::tree_name:
+        case RefuseReason::secret:
+        case RefuseReason::proof:
+        case RefuseReason::id_in_use:
+        case RefuseReason::protocol:
+        case RefuseReason::limit:
+            return true;
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
+Hello Tree::Core::make_hello() {
+    Hello hello;
+    hello.tree = options_.tree;
+    hello.id = options_.id;
+    hello.name = options_.name;
+    const base::Bytes nonce = signer_.random(nonce_bytes);
+    BASE_CHECK(nonce.size() == nonce_bytes);
+    for (std::size_t i = 0; i < nonce_bytes; ++i) hello.nonce[i] = static_cast<std::uint8_t>(nonce[i]);
+    hello.boot = options_.boot;
+    hello.incarnation = book_.own().version().incarnation;
+    hello.position = membership_.position();
+    hello.advertise = options_.advertise;
+    return hello;
+}
+
+PeerSession* Tree::Core::session_of(PeerHandle handle) {
+    const auto found = sessions_.find(handle);
+    return found == sessions_.end() ? nullptr : found->second.get();
+}
+
+void Tree::Core::advise(std::string_view kind, const PeerSession& session, std::string_view text) {
+    events_.advisory(kind, "{\"gateway\":" + json_string(session.other().name) + ",\"id\":\"" +
+                               base::to_hex(session.id().view()) + "\",\"event\":" + json_string(text) + "}");
+}
+
+// ---- membership's wishes --------------------------------------------------------------------------------------------
+
+void Tree::Core::run_membership() {
+    for (MembershipAction& action : membership_.take_actions()) {
+        PeerSession* session = action.peer == peer_none ? nullptr : session_of(action.peer);
+        switch (action.kind) {
+            case MembershipAction::Kind::dial:
+                if (running_) dial(action.address);
+                break;
+            case MembershipAction::Kind::moved:
+                for (const auto& [handle, other] : sessions_)
+                    if (other->proven()) other->tell_position(membership_.position());
+                break;
+            case MembershipAction::Kind::attach:
+                if (session) session->ask(Attach{membership_.position().root, book_.own().version().incarnation});
+                break;
+            case MembershipAction::Kind::detach:
+                if (session) leave(*session, action.reason);
+                break;
+            case MembershipAction::Kind::close:
+                if (session)
+                    end_session(*session, Refuse{RefuseReason::duplicate, std::string{action.reason}, {}}, true);
+                break;
+        }
+    }
+}
+
+void Tree::Core::dial(const std::string& address) {
+    ++counters_.dials;
+    const TransportId transport = host_.dial(address);
+    Dial pending;
+    pending.address = address;
+    pending.deadline = now_ + dial_time_max;
+    dials_.emplace(transport, std::move(pending));
+}
+
+void Tree::Core::on_dialed(TransportId transport, bool connected, std::string_view remote) {
+    const auto found = dials_.find(transport);
+    if (found == dials_.end()) {
+        if (connected) host_.close_transport(transport, {});
+        return;
+    }
+    if (!connected) return drop_dial(found, remote);
+    const Dial pending = found->second;
+    dials_.erase(found);
+
+    auto made = std::make_unique<Channel>(transport, FrameScope::handshake);
+    Channel& channel = *made;
+    channel.remote = remote;
+    channels_.emplace(transport, std::move(made));
+    if (pending.session == peer_none) {
+        const PeerHandle handle = next_handle_++;
+        auto session = std::make_unique<PeerSession>(*this, handle, pending.address, channel, now_);
+        PeerSession& greeting = *session;
+        sessions_.emplace(handle, std::move(session));
+        return greeting.greet();
+    }
+    PeerSession* session = session_of(pending.session);
+    if (!session || session->state() != SessionState::joining || session->session() != pending.joining)
+        return close_channel(channel);
+    channel.session = session;
+    channel.lane = pending.lane;
+    channel.reader.set_scope(FrameScope::joining);
+    encode(channel.out.frames(), LaneHello{session->session(), session->joining_by().token, pending.lane});
+    announce(channel);
+}
+
+/// A dial that came to nothing.
+void Tree::Core::drop_dial(std::map<TransportId, Dial>::iterator found, std::string_view reason) {
+    const Dial pending = found->second;
+    dials_.erase(found);
+    ++counters_.dials_failed;
+    if (pending.session == peer_none) return dial_failed(pending.address, reason, false);
+    PeerSession* session = session_of(pending.session);
+    if (session && session->session() == pending.joining)
+        end_session(*session,
+                    Refuse{RefuseReason::lane,
+                           "its " + std::string{lane_name(pending.lane)} + " lane at " + pending.address +
+                               " could not be opened: " + std::string{reason},
+                           {}},
+                    true);
+}
+
+void Tree::Core::dial_failed(const std::string& address, std::string_view reason, bool is_self) {
+    log_line(LogLevel::debug, "no link to " + address + ": " + std::string{reason});
+    membership_.dial_failed(address, is_self, at());
+}
+
+// ---- newcomers ------------------------------------------------------------------------------------------------------
+
+/// The first frame of an accepted connection says what it is.
+void Tree::Core::first_frame(Channel& channel) {
+    const FrameHeader header = channel.reader.header();
+    const base::ByteView body = channel.reader.body();
+    if (static_cast<FrameKind>(header.kind) == FrameKind::hello) {
+        channel.newcomer = false;
+        --newcomers_;
+        channel.deadline = base::instant_max;
+        const PeerHandle handle = next_handle_++;
+        auto session = std::make_unique<PeerSession>(*this, handle, std::string(), channel, now_);
+        PeerSession& greeted = *session;
+        sessions_.emplace(handle, std::move(session));
+        return greeted.on_control(header, body, now_);
+    }
+    if (static_cast<FrameKind>(header.kind) != FrameKind::lane) return close_channel(channel);
+    const auto lane = decode_lane(body);
+    if (lane) return place_lane(channel, lane.value());
+    ++counters_.protocol_errors;
+    refuse_channel(channel, RefuseReason::protocol, "LANE: " + std::string{describe(lane.error())});
+}
+
+void Tree::Core::place_lane(Channel& channel, const LaneHello& hello) {
+    for (const auto& [handle, session] : sessions_) {
+        if (session->state() != SessionState::joining || session->we_dialled()) continue;
+        if (session->session() != hello.session) continue;
+        if (session->joining_by().token != hello.token || session->channel(hello.lane))
+            return refuse_channel(channel, RefuseReason::lane, describe(RefuseReason::lane));
+        channel.newcomer = false;
+        --newcomers_;
+        encode_empty(channel.out.frames(), FrameKind::lane_ok);
+        announce(channel);
+        return session->lane_up(hello.lane, channel, now_);
+    }
+    // It may have overtaken the WELCOME that announces it.
+    channel.holding = true;
+    waiting_lanes_.push_back(WaitingLane{channel.transport, hello});
+}
+
+void Tree::Core::place_waiting_lanes(PeerSession& session) {
+    for (const WaitingLane& waiting : std::exchange(waiting_lanes_, {})) {
+        const auto found = channels_.find(waiting.transport);
+        if (found == channels_.end() || found->second->closed) continue;
+        if (waiting.hello.session != session.session()) {
+            waiting_lanes_.push_back(waiting);
+            continue;
+        }
+        place_lane(*found->second, waiting.hello);
+    }
+}
+
+/// Reads what came on lanes before their session stood.
+void Tree::Core::read_held() {
+    for (const auto& [transport, channel] : channels_) {
+        if (channel->holding || channel->held.empty() || channel->closed) continue;
+        const base::Bytes held = std::exchange(channel->held, {});
+        if (channel->paused) {
+            channel->paused = false;
+            host_.resume_reading(transport);
+        }
+        read_frames(*channel, held);
+    }
+}
+
+// ---- what sessions tell ---------------------------------------------------------------------------------------------
+
+void Tree::Core::on_proven(PeerSession& session) {
+    const auto index = registry_.intern(session.id());
+    if (!index)
+        return end_session(session, Refuse{RefuseReason::limit, "this gateway has met too many gateways", {}}, true);
+    session.gateway = *index;
+    bool in_use = *index == gateway_self;
+    for (const auto& [handle, other] : sessions_)
+        in_use = in_use || (other.get() != &session && other->proven() && other->id() == session.id() &&
+                            other->other().boot != session.other().boot);
+    const GatewayLog* log = book_.find(session.id());
+    in_use = in_use || (topology_.reachable(*index) && log && log->version().boot != session.other().boot);
+    if (in_use) {
+        std::string text = "id " + base::to_hex(session.id().view()) + " of '" + session.other().name +
+                           "' is in use by another live gateway of this tree; is its data dir a copy?";
+        return end_session(session, Refuse{RefuseReason::id_in_use, std::move(text), {}}, true);
+    }
+    session.met = true;
+    // Whoever is not yet proven is not told of a move; what our HELLO said may be out of date.
+    if (session.ours().position != membership_.position()) session.tell_position(membership_.position());
+    membership_.met(session.handle(), session.id(), session.address(), session.other().position, at());
+}
+
+void Tree::Core::on_told(PeerSession& session) {
+    if (session.met) membership_.told(session.handle(), session.other().position, at());
+}
+
+void Tree::Core::on_attach(PeerSession& session) {
+    const std::string_view why = membership_.adopt(session.handle(), at());
+    if (why.empty()) return session.welcome(options_.lane_address);
+    session.refuse_attach(why);
+}
+
+void Tree::Core::on_attach_refused(PeerSession& session) {
+    membership_.attach_refused(session.handle(), at());
+}
+
+void Tree::Core::on_joining(PeerSession& session) {
+    if (session.we_dialled()) return dial_lanes(session);
+    place_waiting_lanes(session);
+}
+
+void Tree::Core::dial_lanes(PeerSession& session) {
+    const std::string& named = session.joining_by().lane_address;
+    for (const Lane lane : {Lane::volatile_, Lane::durable}) {
+        Dial pending;
+        pending.address = named.empty() ? session.address() : named;
+        pending.session = session.handle();
+        pending.joining = session.session();
+        pending.lane = lane;
+        pending.deadline = now_ + dial_time_max;
+        ++counters_.dials;
+        const TransportId transport = host_.dial(pending.address);
+        dials_.emplace(transport, std::move(pending));
+    }
+}
+
+void Tree::Core::on_established(PeerSession& session) {
+    LinkIndex link = 0;
+    while (link < links_.size() && links_[link]) ++link;
+    if (link == links_.size()) links_.push_back(nullptr);
+    links_[link] = &session;
+    session.link = link;
+    engine_.link_up(link, session.gateway);
+    ++counters_.links_established;
+    membership_.established(session.handle(), at());
+    const bool is_parent = membership_.parent() == session.handle();
+    const std::string text = "linked to " + session.describe_other() + (is_parent ? ", the parent" : ", a child");
+    log_line(LogLevel::info, text);
+    advise("link", session, is_parent ? "parent up" : "child up");
+    set_own(link_key(session.id()), number_value(session.session()));
+    begin_sync(session);
+}
+
+void Tree::Core::on_detached(PeerSession& session) {
+    log_line(LogLevel::info, session.describe_other() + " let go of the link");
+    end_link(session);
+    close_lanes(session, true);
+    session.drop_lanes();
+    membership_.released(session.handle(), at());
+}
+
+/// We let go of our parent: the data lanes end, the connection stays.
+void Tree::Core::leave(PeerSession& session, std::string_view reason) {
+    log_line(LogLevel::info, "letting go of " + session.describe_other() + ": " + std::string{reason});
+    session.detach();
+    end_link(session);
+    close_lanes(session, false);
+    session.drop_lanes();
+}
+
+// ---- ends -----------------------------------------------------------------------------------------------------------
+
+/// The session carries no messages any more.
+void Tree::Core::end_link(PeerSession& session) {
+    if (session.link == link_none) return;
+    engine_.link_down(session.link);
+    links_[session.link] = nullptr;
+    session.link = link_none;
+    ++counters_.links_lost;
+    press_changed_ = true;
+    advise("link", session, "down");
+    set_own(link_key(session.id()), {});
+}
+
+/// `at_once`: close them; else wait a little for the other end to do so, which must hear of the DETACH first.
+void Tree::Core::close_lanes(PeerSession& session, bool at_once) {
+    for (auto pending = dials_.begin(); pending != dials_.end();) {
+        if (pending->second.session != session.handle()) {
+            ++pending;
+            continue;
+        }
+        host_.close_transport(pending->first, {});
+        pending = dials_.erase(pending);
+    }
+    for (const auto& [transport, channel] : channels_) {
+        if (channel->session != &session || channel->lane == Lane::control || channel->closed) continue;
+        if (at_once) {
+            close_channel(*channel);
+            continue;
+        }
+        channel->session = nullptr;
+        channel->ending = true;
+        channel->holding = false;
+        channel->held.clear();
+        channel->pressed = false;
+        channel->deadline = now_ + ending_time;
+        if (std::exchange(channel->paused, false)) host_.resume_reading(transport);
+    }
+}
+
+void Tree::Core::close_channel(Channel& channel) {
+    if (channel.closed) return;
+    base::Bytes last_words;
+    channel.out.take(last_words);
+    host_.close_transport(channel.transport, std::move(last_words));
+    channel.closed = true;
+    channel.deadline = base::instant_max;
+    if (std::exchange(channel.newcomer, false)) --newcomers_;
+    channel.session = nullptr;
+    closed_.push_back(channel.transport);
+}
+
+void Tree::Core::refuse_channel(Channel& channel, RefuseReason reason, std::string_view text) {
+    ++counters_.refused;
+    log_line(LogLevel::warning, "refused a connection from " + channel.remote + ": " + std::string{text});
+    encode(channel.out.frames(), FrameKind::refuse, Refuse{reason, std::string{text}, {}});
+    close_channel(channel);
+}
+
+void Tree::Core::end_session(PeerSession& session, const Refuse& why, bool tell) {
+    if (session.state() == SessionState::ended) return;
+    const bool person = needs_a_person(why.reason);
+    const bool was_link = session.link != link_none;
+    const LogLevel level = why.reason == RefuseReason::id_in_use ? LogLevel::error
+                           : person                              ? LogLevel::warning
+                           : was_link                            ? LogLevel::info
+                                                                 : LogLevel::debug;
+    log_line(level,
+             std::string{was_link ? "link to " : "connection with "} + session.describe_other() + " ends: " + why.text);
+    if (person) {
+        ++counters_.refused;
+        if (why.reason == RefuseReason::protocol && tell) ++counters_.protocol_errors;
+        advise("refused", session, why.text);
+    }
+    end_link(session);
+    const SessionState state = session.state();
+    session.set_ended();
+    Channel* control = session.channel(Lane::control);
+    if (tell && control && !control->closed)
+        encode(control->out.frames(), why.reason == RefuseReason::shutdown ? FrameKind::goodbye : FrameKind::refuse,
+               why);
+    close_lanes(session, true);
+    if (control) close_channel(*control);
+    if (session.met) {
+        membership_.gone(session.handle(), at());
+    } else if (session.we_dialled() && state != SessionState::ended) {
+        dial_failed(session.address(), why.text, why.reason == RefuseReason::myself);
+    }
+    const auto found = sessions_.find(session.handle());
+    ended_.push_back(std::move(found->second));
+    sessions_.erase(found);
+}
+
+void Tree::Core::on_closed(TransportId transport) {
+    if (const auto pending = dials_.find(transport); pending != dials_.end())
+        return drop_dial(pending, "the connection closed");
+    const auto found = channels_.find(transport);
+    if (found == channels_.end() || found->second->closed) return;
+    Channel& channel = *found->second;
+    PeerSession* session = channel.session;
+    channel.closed = true;
+    channel.deadline = base::instant_max;
+    if (std::exchange(channel.newcomer, false)) --newcomers_;
+    closed_.push_back(transport);
+    if (!session) return;
+    const std::string text = channel.lane == Lane::control
+                                 ? std::string("the connection broke")
+                                 : "its " + std::string{lane_name(channel.lane)} + " lane broke";
+    end_session(*session, Refuse{RefuseReason::lane, text, {}}, true);
+}
+
+// ---- time -----------------------------------------------------------------------------------------------------------
+
+void Tree::Core::tick_channels() {
+    for (const auto& [transport, channel] : channels_) {
+        if (channel->closed || channel->deadline > now_) continue;
+        if (channel->ending) {
+            close_channel(*channel);
+        } else if (channel->newcomer) {
+            refuse_channel(*channel, channel->holding ? RefuseReason::lane : RefuseReason::timeout,
+                           channel->holding ? describe(RefuseReason::lane)
+                                            : std::string_view{"it did not say what it is in time"});
+        } else if (channel->paused && !channel->holding) {
+            // Whoever waits behind the slow way waits no longer; what does not fit there is dropped.
+            channel->paused = false;
+            channel->deadline = base::instant_max;
+            host_.resume_reading(transport);
+        }
+    }
+    std::vector<PeerSession*> stuck;
+    for (const auto& [transport, channel] : channels_)
+        if (channel->session && !channel->closed && channel->frame_deadline <= now_) stuck.push_back(channel->session);
+    for (PeerSession* session : stuck)
+        end_session(*session, Refuse{RefuseReason::protocol, "a frame that it began does not end", {}}, true);
+    std::vector<TransportId> late;
+    for (const auto& [transport, pending] : dials_)
+        if (pending.deadline <= now_) late.push_back(transport);
+    for (const TransportId transport : late) {
+        const auto pending = dials_.find(transport);
+        if (pending == dials_.end()) continue;
+        host_.close_transport(transport, {});
+        drop_dial(pending, "no answer in time");
+    }
+    std::erase_if(waiting_lanes_, [&](const WaitingLane& waiting) {
+        const auto found = channels_.find(waiting.transport);
+        return found == channels_.end() || found->second->closed;
+    });
+}
+
+bool Tree::Core::syncing() const {
+    if (running_ && membership_.settling(now_)) return true;
+    for (const auto& [handle, session] : sessions_) {
+        if (session->state() == SessionState::joining) return true;
+        if (session->established() && !session->sync_heard) return true;
+    }
+    return false;
+}
+
+void Tree::Core::sync_changed() {
+    const bool now_syncing = syncing();
+    if (now_syncing == syncing_told_) return;
+    syncing_told_ = now_syncing;
+    events_.syncing_changed(now_syncing);
+}
+
+}  // namespace routing::peer
