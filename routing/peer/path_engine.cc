@@ -90,6 +90,7 @@ void PathEngine::refresh_primes() {
     const std::vector<Prime> effective = effective_primes(claims);
     primes_.assign(registry_.size(), 0);
     for (std::size_t i = 0; i < gateways.size(); ++i) primes_[gateways[i]] = effective[i];
+    own_hop_ = TraceHop{registry_.id(gateway_self), primes_[gateway_self], 0};
     primes_stale_ = false;
 }
 
@@ -203,8 +204,7 @@ SendResult PathEngine::send(TargetSetId targets, std::string_view account, const
     }
     BASE_CHECK(lane != Lane::durable || record.prev_count == entry.targets);
     result.targets_missed = entry.targets_missed;
-    const TraceHop self{registry_.id(gateway_self), gateway_self < primes_.size() ? primes_[gateway_self] : 0, 0};
-    if (encoder_.prepare(record, lane, self)) {
+    if (encoder_.prepare(record, lane, own_hop_)) {
         send_prepared(entry.hops, lane, result);
     } else {
         for (const OutHop& hop : entry.hops) result.targets_missed += hop.targets;
@@ -220,8 +220,7 @@ SendResult PathEngine::send_once(const TargetSet& targets, std::string_view acco
     SendResult result;
     BASE_CHECK(lane != Lane::durable || record.prev_count == targets.size());
     fill_path(targets, account, record, lane);
-    const TraceHop self{registry_.id(gateway_self), primes_[gateway_self], 0};
-    if (encoder_.prepare(record, lane, self)) {
+    if (encoder_.prepare(record, lane, own_hop_)) {
         split_out(path_, link_none, lane, true, once_hops_, result.targets_missed);
         result.targets_missed += static_cast<std::uint32_t>(unplaced_.size());
         send_prepared(once_hops_, lane, result);

@@ -206,6 +206,7 @@ class PathEngine {
     std::vector<Claim> claims_;  ///< by gateway
     std::vector<Prime> primes_;  ///< by gateway, as effective_primes() has it
     bool primes_stale_ = true;
+    TraceHop own_hop_;                                      ///< how this gateway stands in traces of its own messages
     std::array<std::vector<Ingress>, data_lanes> ingress_;  ///< by TargetSetId::slot
     RecordEncoder encoder_;
     // Scratch: the path that send() makes, the share of one link, hops of one use, a traced record.

@@ -1,6 +1,9 @@
 #include "routing/peer/record.h"
 
+#include <algorithm>
+
 #include "routing/base/check.h"
+#include "routing/event_path.h"
 #include "routing/peer/frame.h"
 #include "routing/peer/peer_message.h"
 
@@ -36,12 +39,18 @@ std::uint64_t common_delta(const RecordView& record) {
     return candidate;
 }
 
+// append_varint for a place that is known to have room: a record's head is written for every message.
+char* put_varint(char* to, std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7) *to++ = static_cast<char>(value | 0x80);
+    *to++ = static_cast<char>(value);
+    return to;
+}
+
 }  // namespace
 
 bool RecordEncoder::prepare(const RecordView& record, Lane lane, const TraceHop& self) {
     message_ = record.message;
     exceptions_.clear();
-    head_.clear();
     BASE_CHECK(!message_.subject.empty() && message_.header_bytes <= message_.body.size());
     std::uint64_t delta = 0;
     if (lane == Lane::durable) {
@@ -64,30 +73,41 @@ bool RecordEncoder::prepare(const RecordView& record, Lane lane, const TraceHop&
     if (!message_.reply.empty()) flags |= record_flag_reply;
     if (message_.header_bytes > 0) flags |= record_flag_headers;
     if (!exceptions_.empty()) flags |= record_flag_exceptions;
-    head_.push_back(static_cast<char>(flags));
+    char* to = head_.data();
+    *to++ = static_cast<char>(flags);
     if ((flags & record_flag_trace) != 0) {
-        base::append_varint(head_, self.id.bytes.size() + base::varint_size(self.prime) + 1);
-        append_hop(head_, self);
+        BASE_CHECK(self.prime <= prime_max);
+        to = put_varint(to, self.id.bytes.size() + base::varint_size(self.prime) + 1);
+        to = std::copy(self.id.bytes.begin(), self.id.bytes.end(), to);
+        to = put_varint(to, self.prime);
+        *to++ = static_cast<char>(self.exponent);
     }
     if (lane == Lane::durable) {
-        base::append_varint(head_, record.position);
-        base::append_varint(head_, delta);
-        if (!exceptions_.empty()) {
-            base::append_varint(head_, exceptions_.size());
-            head_.append(exceptions_);
-        }
+        to = put_varint(to, record.position);
+        to = put_varint(to, delta);
+        if (!exceptions_.empty()) to = put_varint(to, exceptions_.size());
     }
-    base::append_varint(head_, message_.subject.size());
-    if (!message_.reply.empty()) base::append_varint(head_, message_.reply.size());
-    if (message_.header_bytes > 0) base::append_varint(head_, message_.header_bytes);
-    rest_bytes_ = head_.size() + message_.subject.size() + message_.reply.size() + message_.body.size();
+    exceptions_at_ = static_cast<std::size_t>(to - head_.data());
+    to = put_varint(to, message_.subject.size());
+    if (!message_.reply.empty()) to = put_varint(to, message_.reply.size());
+    if (message_.header_bytes > 0) to = put_varint(to, message_.header_bytes);
+    head_bytes_ = static_cast<std::size_t>(to - head_.data());
+    rest_bytes_ =
+        head_bytes_ + exceptions_.size() + message_.subject.size() + message_.reply.size() + message_.body.size();
     return rest_bytes_ <= record_bytes_max;
 }
 
 void RecordEncoder::append(base::Bytes& out, std::uint32_t label) const {
-    base::append_varint(out, label);
-    base::append_varint(out, rest_bytes_);
-    out.append(head_);
+    std::array<char, 2 * base::varint_bytes_max> sizes;
+    char* const end = put_varint(put_varint(sizes.data(), label), rest_bytes_);
+    out.append(sizes.data(), end);
+    if (exceptions_.empty()) {
+        out.append(head_.data(), head_bytes_);
+    } else {
+        out.append(head_.data(), exceptions_at_);
+        out.append(exceptions_);
+        out.append(head_.data() + exceptions_at_, head_bytes_ - exceptions_at_);
+    }
     out.append(message_.subject);
     out.append(message_.reply);
     out.append(message_.body);

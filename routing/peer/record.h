@@ -21,6 +21,7 @@
 // Leaves to others: what a label means (labels), frames (frame), what to do (path_engine).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -76,7 +77,11 @@ class RecordEncoder {
     void append(base::Bytes& out, std::uint32_t label) const;
 
   private:
-    base::Bytes head_;
+    // Flags, trace, position, delta, length of exceptions; then, after the exceptions, the lengths of the texts.
+    static constexpr std::size_t head_bytes_max = 1 + 2 + trace_hop_bytes_max + 6 * base::varint_bytes_max;
+    std::array<char, head_bytes_max> head_{};
+    std::size_t head_bytes_ = 0;
+    std::size_t exceptions_at_ = 0;
     base::Bytes exceptions_;
     MessageView message_;
     std::size_t rest_bytes_ = 0;
