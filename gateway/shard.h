@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "compat/client_session.h"
+#include "compat/nats_writer.h"
 #include "gateway/output_queue.h"
 #include "gateway/shard_mail.h"
 #include "routing/base/prng.h"
@@ -208,7 +209,12 @@ class Shard final {
     void append(Client& to, std::string_view head, const routing::MessageView& message);
     void after_append(Client& to, Client* from);
     bool count_delivery(const Subscriber& subscriber, std::uint32_t slot);
-    void finish_deliveries();
+    void render_tails(const compat::OutgoingMessage& message);
+    /// Once no route is being walked: ends what had its last message and cuts who is too slow.
+    void finish_deliveries() {
+        if (!expired_.empty() || !doomed_.empty()) end_expired_and_doomed();
+    }
+    void end_expired_and_doomed();
     void rest(Client& publisher, std::uint8_t milliseconds);
 
     void touch(Client& client);
@@ -275,6 +281,7 @@ class Shard final {
     base::Bytes scratch_;                      // what a session answers
     base::Bytes tail_plain_;                   // of the message that is being delivered
     base::Bytes tail_headers_;
+    std::size_t tail_body_bytes_ = ~std::size_t{0};  // tail_plain_ fits every bare message of this size
     bool tails_ready_ = false;
     base::Bytes head_;              // of a route that is used once
     Chunk* shared_ = nullptr;       // where fan-out frames are encoded

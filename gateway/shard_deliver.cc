@@ -107,32 +107,26 @@ bool Shard::deliver_one(routing::LocalReceiver& receiver, const MessageView& mes
     return true;
 }
 
+/// Renders what follows the head.  A stream of messages of one size without reply and headers is rendered once.
+void Shard::render_tails(const compat::OutgoingMessage& message) {
+    tails_ready_ = true;
+    const bool repeats = message.reply.empty() && message.header_bytes == 0;
+    if (repeats && message.body.size() == tail_body_bytes_) return;
+    tail_body_bytes_ = repeats ? message.body.size() : ~std::size_t{0};
+    tail_plain_.clear();
+    compat::append_delivery_tail(tail_plain_, message, false);
+    if (message.header_bytes == 0) return;
+    tail_headers_.clear();
+    compat::append_delivery_tail(tail_headers_, message, true);
+}
+
 void Shard::append(Client& to, std::string_view head, const MessageView& message) {
     const auto parts = outgoing(message);
-    if (!tails_ready_) {
-        tails_ready_ = true;
-        tail_plain_.clear();
-        compat::append_delivery_tail(tail_plain_, parts, false);
-        tail_headers_.clear();
-        if (message.header_bytes != 0) compat::append_delivery_tail(tail_headers_, parts, true);
-    }
+    if (!tails_ready_) render_tails(parts);
     const bool with_headers = compat::delivered_with_headers(parts, to.session.headers());
     const std::string_view tail = with_headers ? tail_headers_ : tail_plain_;
-    base::ByteView body = message.body;
-    if (!with_headers) {
-        head.remove_prefix(1);
-        body.remove_prefix(message.header_bytes);
-    }
-    const std::size_t size = head.size() + tail.size() + body.size() + 2;
-    char* at = to.output.reserve(size);
-    std::memcpy(at, head.data(), head.size());
-    at += head.size();
-    std::memcpy(at, tail.data(), tail.size());
-    at += tail.size();
-    std::memcpy(at, body.data(), body.size());
-    at += body.size();
-    at[0] = '\r';
-    at[1] = '\n';
+    const std::size_t size = compat::delivery_bytes(head, with_headers, tail, parts);
+    (void)compat::write_delivery_parts(to.output.reserve(size), head, with_headers, tail, parts);
     to.output.commit(size);
 }
 
@@ -151,24 +145,15 @@ std::uint32_t Shard::share(Route& route, const MessageView& message, Client* fro
     std::string_view head = route.plain.front().head;
     const bool with_headers =
         compat::delivered_with_headers(parts, subscribers_[route.plain.front().slot].client->session.headers());
-    scratch_.clear();
-    compat::append_delivery_tail(scratch_, parts, with_headers);
-    const std::size_t size = compat::delivery_bytes(head, with_headers, scratch_, parts);
+    render_tails(parts);
+    const std::string_view tail = with_headers ? tail_headers_ : tail_plain_;
+    const std::size_t size = compat::delivery_bytes(head, with_headers, tail, parts);
     if (shared_ == nullptr || shared_->capacity - shared_->used < size) {
         if (shared_ != nullptr) ChunkPool::drop(shared_);
         shared_ = pool_.take(size);
     }
     const std::uint32_t begin = shared_->used;
-    char* at = shared_->data.get() + begin;
-    const auto copy = [&at](std::string_view text) {
-        std::memcpy(at, text.data(), text.size());
-        at += text.size();
-    };
-    copy(with_headers ? head : head.substr(1));
-    copy(scratch_);
-    copy(with_headers ? message.body : message.payload());
-    copy(compat::line_end);
-    scratch_.clear();
+    (void)compat::write_delivery_parts(shared_->data.get() + begin, head, with_headers, tail, parts);
     shared_->used += static_cast<std::uint32_t>(size);
     std::uint32_t takers = 0;
     for (const auto& receiver : route.plain) {
@@ -241,9 +226,7 @@ void Shard::rest(Client& publisher, std::uint8_t milliseconds) {
     publisher.stall_ms = std::max(publisher.stall_ms, milliseconds);
 }
 
-/// Once no route is being walked: ends what had its last message and cuts who is too slow.
-void Shard::finish_deliveries() {
-    if (expired_.empty() && doomed_.empty()) return;
+void Shard::end_expired_and_doomed() {
     for (const auto slot : expired_) {
         const Subscriber subscriber = subscribers_[slot];
         if (subscriber.client == nullptr || subscriber.client->closing) continue;
