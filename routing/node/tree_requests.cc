@@ -45,6 +45,10 @@ std::string name_token(std::string_view name) {
 void TreeRequests::subscribe() {
     node_.router_.subscribe(account_global, std::string(request_root) + name_token(node_.name()) + ".>", "",
                             node_connection);
+    // A client that knows INFO's server_id but not the name asks by id.
+    node_.router_.subscribe(account_global,
+                            std::string(request_root) + base::to_hex(node_.options_.tree.id.view()) + ".>", "",
+                            node_connection);
     node_.router_.subscribe(account_global, std::string(ping_root) + ">", "", node_connection);
 }
 
