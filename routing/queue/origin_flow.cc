@@ -343,7 +343,7 @@ void OriginFlow::pump(TargetSlot slot, base::Instant now) {
         }
         if (walk.page == nullptr) {
             if (next_page(slot)) continue;
-            if (walk.read_to_end) return lost_up_to(slot, facts.last_committed, now);
+            if (walk.read_to_end && target.accepted >= target.sent) return lost_up_to(slot, facts.last_committed, now);
             break;
         }
         OriginRecord record;
@@ -358,8 +358,14 @@ void OriginFlow::pump(TargetSlot slot, base::Instant now) {
             if (me == nullptr) continue;
             const Position prev = walk.reader.gateways()[walk.gateway_ref].prev;
             if (prev > target.sent) {
+                // Something is missing in the log.  What was sent before it must arrive before that is said.
                 if (sent_any) outbox_.held.push_back(walk.page);
-                return lost_up_to(slot, prev, now);
+                mark_sent(target);
+                walk.page.reset();
+                walk.read.clear();
+                target.scanned = std::max(target.scanned, record.position - 1);
+                if (target.accepted >= target.sent) lost_up_to(slot, prev, now);
+                return;
             }
             TargetSetId& set = walk.sets[record.route];
             if (sets_.get(set) == nullptr)

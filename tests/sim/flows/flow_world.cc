@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "routing/queue/page.h"
+#include "tests/sim/flows/flow_state.h"
 
 namespace flows {
 
@@ -24,18 +24,7 @@ namespace {
 
 /// A packet is late by a second at most.
 constexpr Duration packet_life = seconds(2);
-/// One client alone, and one group.
-constexpr std::size_t readers_each = 2;
 constexpr Duration heal_time_max = seconds(1200);
-
-struct Message {
-    std::uint32_t origin = 0;
-    std::map<std::uint32_t, Target> targets;  // gateway number -> what is served there (Target::gateway unused)
-    bool acked = false;
-    Run run = 0;
-    Position position = 0;
-    bool given_up = false;
-};
 
 struct Packet {
     enum class Kind : std::uint8_t { head, at, record };
@@ -51,39 +40,6 @@ struct Packet {
     std::string subject;
 };
 
-struct Gateway {
-    GatewayId id;
-    MemoryDisk disk;
-    // of one process start
-    std::uint64_t epoch = 0;
-    bool up = false;
-    std::unique_ptr<MemoryStore> store;
-    std::unique_ptr<GatewayRegistry> registry;
-    std::unique_ptr<TargetSets> sets;
-    std::unique_ptr<Durable> engine;
-    std::deque<StoreCommand> commands;
-    bool executing = false;
-    std::vector<GatewayIndex> index_of;  // gateway number -> index
-    Instant wake = base::instant_max;
-    // clients
-    struct Client {
-        std::string name;
-        std::string queue;
-        SubscriberId subscriber = 0;
-        bool connected = false;
-    };
-    std::vector<Client> clients;
-    // what the test remembers
-    std::vector<MemoryImage> backups;
-    std::size_t restored_newest = 1000;
-    std::size_t backups_then = 0;
-    bool forked = false;
-    std::uint64_t restores = 0;
-    std::uint64_t starts = 0;
-    std::set<std::uint64_t> ever_applied;
-    std::map<std::string, std::vector<std::uint64_t>> received;  // by client
-};
-
 struct Event {
     Instant at;
     std::uint64_t number = 0;
@@ -97,12 +53,6 @@ struct Event {
 struct Later {
     bool operator()(const Event& a, const Event& b) const { return a.at != b.at ? a.at > b.at : a.number > b.number; }
 };
-
-std::uint64_t message_number(base::ByteView body) {
-    std::uint64_t number = 0;
-    if (!base::read_little_endian(body, number)) number = ~std::uint64_t{0};
-    return number;
-}
 
 class World {
   public:
@@ -135,9 +85,7 @@ class World {
     void execute(std::uint32_t number);
     void step();
     void publish();
-    void note_applied(Gateway& gateway);
     [[nodiscard]] bool quiet() const;
-    [[nodiscard]] std::optional<std::string> check();
     void handle(const Event& event);
 
     const Options options_;
@@ -438,15 +386,6 @@ void World::publish() {
     drain(origin);
 }
 
-void World::note_applied(Gateway& gateway) {
-    for (const auto& [first, bytes] : gateway.disk.live().logs[static_cast<std::size_t>(LogId::local)]) {
-        LocalPageReader reader;
-        if (!reader.open(*bytes, true)) continue;
-        LocalRecord record;
-        while (reader.next(record)) gateway.ever_applied.insert(message_number(record.message.body));
-    }
-}
-
 void World::step() {
     const auto number = static_cast<std::uint32_t>(prng_.below(gateways_.size()));
     Gateway& gateway = gateways_[number];
@@ -567,116 +506,6 @@ bool World::quiet() const {
     return true;
 }
 
-std::optional<std::string> World::check() {
-    // What each gateway took, as its disk says.
-    std::map<std::pair<std::uint64_t, std::string>, std::uint32_t> group_taker;
-    for (std::uint32_t number = 0; number < gateways_.size(); ++number) {
-        Gateway& gateway = gateways_[number];
-        note_applied(gateway);
-        const std::string where = "gateway " + std::to_string(number) + ": ";
-        auto state = recover(*gateway.store, gateway.id);
-        if (!state.ok()) return where + "its state does not open again";
-        std::map<GatewayId, std::uint64_t> newest;  // per origin: message number + 1
-        std::set<std::uint64_t> applied;
-        std::set<std::uint64_t> plain;
-        for (const auto& [first, bytes] : gateway.disk.backup().logs[static_cast<std::size_t>(LogId::local)]) {
-            LocalPageReader reader;
-            if (!reader.open(*bytes, true)) return where + "a damaged page";
-            LocalRecord record;
-            while (reader.next(record)) {
-                const std::uint64_t message = message_number(record.message.body);
-                const std::string what = where + "message " + std::to_string(message) + " ";
-                const PageSource& source = reader.sources()[record.source];
-                if (gateways_[messages_[message].origin].id != source.origin) return what + "has another origin";
-                if (!applied.insert(message).second) return what + "was applied twice";
-                if (newest[source.origin] > message && !gateways_[messages_[message].origin].forked)
-                    return what + "was applied out of order";
-                newest[source.origin] = message + 1;
-                const auto wanted = messages_[message].targets.find(number);
-                if (wanted == messages_[message].targets.end()) return what + "was not for it";
-                const PageServe& serve = reader.serves()[record.serve];
-                if (serve.plain != wanted->second.plain || serve.groups != wanted->second.groups)
-                    return what + "is served to others than the origin chose";
-                for (const std::string& group : serve.groups)
-                    if (!group_taker.emplace(std::pair{message, group}, number).second)
-                        return what + "has two takers in group " + group;
-                if (serve.plain) plain.insert(message);
-                ++totals().applied;
-            }
-        }
-        if (gateway.restores == 0 && !state.value().losses.empty()) return where + "a LOSS without a cause";
-        // Acknowledged: applied, or in a LOSS of what it once had.
-        for (std::uint64_t i = 0; i < messages_.size(); ++i) {
-            const Message& message = messages_[i];
-            if (!message.acked || message.targets.count(number) == 0) continue;
-            auto origin = recover(*gateways_[message.origin].store, gateways_[message.origin].id);
-            if (!origin.ok()) return where + "the origin does not open again";
-            // Gone with the origin's disk?
-            if (message.position >= origin.value().origin_next ||
-                run_of(origin.value().runs, message.position) != message.run)
-                continue;
-            const std::string what = where + "message " + std::to_string(i) + " (position " +
-                                     std::to_string(message.position) + " of gateway " +
-                                     std::to_string(message.origin) + ") ";
-            bool lost = false;
-            for (const RecoveredLoss& loss : state.value().losses)
-                lost = lost || (loss.origin == gateways_[message.origin].id && loss.after < message.position &&
-                                message.position <= loss.up_to);
-            if (applied.count(i) > 0) {
-                if (lost && gateways_[message.origin].restores == 0) return what + "is in a LOSS, but was applied";
-                continue;
-            }
-            if (!lost) {
-                std::string more;
-                for (const RunStart& start : origin.value().runs)
-                    more += " H " + std::to_string(start.run % 1000) + "@" + std::to_string(start.first);
-                for (const RecoveredTarget& target : origin.value().targets)
-                    if (target.id == gateway.id)
-                        more += " last " + std::to_string(target.last) + " floor " + std::to_string(target.floor);
-                for (const RecoveredWatermark& mark : state.value().watermarks)
-                    if (mark.origin == gateways_[message.origin].id)
-                        more += " W " + std::to_string(mark.run % 1000) + ":" + std::to_string(mark.position);
-                for (const RecoveredLoss& loss : state.value().losses)
-                    if (loss.origin == gateways_[message.origin].id)
-                        more += " LOSS " + std::to_string(loss.after) + "-" + std::to_string(loss.up_to);
-                return what + "was acknowledged and is lost:" + more + "; restores here " +
-                       std::to_string(gateway.restores) + ", there " +
-                       std::to_string(gateways_[message.origin].restores);
-            }
-            if (gateway.ever_applied.count(i) == 0) return what + "is in a LOSS, but was never there";
-        }
-        // Clients: all of it, in order, again only after a crash.
-        for (const Gateway::Client& client : gateway.clients) {
-            if (!client.queue.empty()) continue;
-            const std::vector<std::uint64_t>& received = gateway.received[client.name];
-            const std::set<std::uint64_t> unique(received.begin(), received.end());
-            for (const std::uint64_t message : plain)
-                if (unique.count(message) == 0)
-                    return where + "client " + client.name + " never got message " + std::to_string(message);
-            if (gateway.starts == 1 && unique.size() != received.size())
-                return where + "client " + client.name + " got a message twice without a crash";
-            std::set<std::uint64_t> seen;
-            std::map<std::uint32_t, std::uint64_t> last;
-            for (const std::uint64_t message : received) {
-                if (!seen.insert(message).second) continue;
-                std::uint64_t& before = last[messages_[message].origin];
-                if (before > message && !gateways_[messages_[message].origin].forked)
-                    return where + "client " + client.name + " got messages out of order";
-                before = message;
-            }
-        }
-        // The group: every message of it that this gateway took went to some member.
-        std::set<std::uint64_t> group;
-        for (const Gateway::Client& client : gateway.clients)
-            if (!client.queue.empty())
-                group.insert(gateway.received[client.name].begin(), gateway.received[client.name].end());
-        for (const std::uint64_t message : applied)
-            if (!messages_[message].targets.at(number).groups.empty() && group.count(message) == 0)
-                return where + "no member of the group got message " + std::to_string(message);
-    }
-    return std::nullopt;
-}
-
 std::optional<std::string> World::run() {
     gateways_.resize(options_.gateways);
     for (std::uint32_t i = 0; i < gateways_.size(); ++i) {
@@ -738,7 +567,7 @@ std::optional<std::string> World::run() {
     }
     if (wrong_.has_value()) return wrong_;
     if (!quiet()) return "nothing more to do, but not all is done";
-    auto result = check();
+    auto result = check(gateways_, messages_);
     for (std::uint32_t i = 0; i < gateways_.size(); ++i) stop(i, false);
     return result;
 }

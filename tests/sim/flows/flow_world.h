@@ -34,7 +34,7 @@ struct Options {
     std::uint64_t seed = 1;
     Faults faults;
     std::uint32_t gateways = 3;
-    std::uint32_t steps = 120;
+    std::uint32_t steps = 80;
 };
 
 /// Runs one history to its end.  Gives nothing if all that was promised held, else what did not.
