@@ -39,10 +39,11 @@ bool Shard::publish_durable(Client& from, const MessageView& message) {
     return true;
 }
 
-/// Tells Node about a subscription that is to get durable messages, once.
+/// Tells Node about a subscription that is to get durable messages.  Again does no harm, and is wanted: Node forgets it
+/// until its store is open.
 void Shard::make_durable(std::uint32_t slot) {
     auto& subscriber = subscribers_[slot];
-    if (node_ == nullptr || !node_->has_durable() || subscriber.client == nullptr || subscriber.durable) return;
+    if (node_ == nullptr || !node_->has_durable() || subscriber.client == nullptr) return;
     const auto& session = subscriber.client->session;
     const auto& entry = session.subscriptions().at(subscriber.index);
     if (!node_->overlaps_durable(routing::account_global, entry.filter())) return;
