@@ -243,7 +243,7 @@ void GatewayLog::diff(const std::optional<LogVersion>& held, bool repair, std::v
     for (std::size_t i = journal_.size() - behind; i < journal_.size(); ++i) {
         update.changes.push_back(journal_[i]);
         bytes += journal_[i].key.size() + journal_[i].value.size();
-        if (bytes < update_part_bytes) continue;
+        if (bytes < update_part_bytes && update.changes.size() < update_part_changes) continue;
         update.to = update.from + update.changes.size();
         out.push_back(std::move(update));
         update = blank_update();
@@ -270,7 +270,7 @@ void GatewayLog::diff_full(bool repair, std::vector<LogUpdate>& out) const {
         bytes = 0;
     };
     for (const auto& [key, value] : entries_) {
-        if (bytes >= update_part_bytes) close_part(false);
+        if (bytes >= update_part_bytes || update.changes.size() >= update_part_changes) close_part(false);
         update.changes.push_back(LogChange{key, value});
         bytes += key.size() + value.size();
     }

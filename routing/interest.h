@@ -48,6 +48,10 @@ inline constexpr std::size_t journal_changes_max = 4096;
 inline constexpr std::size_t journal_bytes_max = 1024 * 1024;
 /// A part of an update is closed when its keys and values pass this.  Unit: bytes.
 inline constexpr std::size_t update_part_bytes = 128 * 1024;
+/// ... or when it holds so many changes; well below journal_changes_max, so that who passes a delta on has it in his
+/// journal.
+inline constexpr std::size_t update_part_changes = 1024;
+static_assert(update_part_changes < journal_changes_max && update_part_bytes * 2 < journal_bytes_max);
 
 enum class LogEntryKind : std::uint8_t {
     interest = 'I',   ///< (account, filter, queue) -> weight
@@ -225,8 +229,8 @@ class LogBook {
     /// One number for all logs, equal where all logs are.
     [[nodiscard]] std::uint64_t digest() const;
 
-    /// If `heard` tells of a life of our own log that is not below ours and is not ours (or of a version of ours that we
-    /// never reached): the incarnation to start above it.  Source: DESIGN 4.4.
+    /// If `heard` tells of a life of our own log that is not below ours and is not ours (or of a version of ours that
+    /// we never reached): the incarnation to start above it.  Source: DESIGN 4.4.
     [[nodiscard]] std::optional<std::uint64_t> incarnation_above(const LogVersion& heard) const;
 
   private:

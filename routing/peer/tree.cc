@@ -229,7 +229,9 @@ bool Tree::Core::overfull(const Channel& channel) const {
     const std::size_t records = channel.lane == Lane::volatile_ ? channel.unsent_bound() + volatile_slack
                                 : channel.lane == Lane::durable ? durable_unsent_max
                                                                 : control_unsent_max;
-    return channel.unsent() > records + undroppable_unsent_max;
+    if (channel.unsent() <= records + undroppable_unsent_max) return false;
+    // A first sync may be larger: all logs, and again as much for what changes meanwhile.
+    return channel.lane != Lane::volatile_ || channel.unsent() > records + undroppable_unsent_max + 2 * book_.bytes();
 }
 
 // ---- time -----------------------------------------------------------------------------------------------------------

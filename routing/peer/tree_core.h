@@ -179,6 +179,7 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     void flood(const GatewayLog& log);
     void entry_changed(GatewayIndex gateway, base::ByteView key, base::ByteView after);
     void log_applied(GatewayIndex gateway, const GatewayLog& log, const LogVersion& before);
+    void make_room();
     void refresh_topology();
     void resolve_prime_clash();
     void hear_of_myself(const LogVersion& heard);
@@ -205,6 +206,8 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     bool running_ = false;
 
     bool own_dirty_ = false;
+    std::size_t own_unflushed_ = 0;  ///< changes since own_dirty_
+    bool full_told_ = false;
     bool topology_dirty_ = false;
     bool primes_dirty_ = false;
     bool durable_dirty_ = false;
@@ -212,6 +215,7 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     bool press_changed_ = false;
     std::map<base::Bytes, WeightWait> weights_;  ///< groups whose weight was told a moment ago
     std::map<GatewayIndex, std::uint64_t> reachable_boots_;
+    std::map<GatewayIndex, base::Instant> left_;  ///< when a gateway was last seen to go
     base::Instant next_digest_{};
     base::Instant last_tick_;
 };

@@ -24,18 +24,22 @@ void Tree::Core::set_own(const base::Bytes& key, const base::Bytes& value) {
     GatewayLog& own = book_.own();
     if (own.find(key) == base::ByteView{value}) return;
     if (!own.set(key, value)) {
+        if (std::exchange(full_told_, true)) return;
         log_line(LogLevel::error, "this gateway's log is full (" + std::to_string(own.entries().size()) +
                                       " entries): others will not know all that is wanted here");
         return;
     }
     own_dirty_ = true;
     entry_changed(gateway_self, key, value);
+    // A burst is told while the journal still holds all of it.
+    if (++own_unflushed_ >= update_part_changes) return flush_own();
     for (const auto& [handle, session] : sessions_)
         if (session->sync_sent) announce(*session->channel(Lane::volatile_));
 }
 
 void Tree::Core::flush_own() {
     if (!std::exchange(own_dirty_, false)) return;
+    own_unflushed_ = 0;
     flood(book_.own());
 }
 
@@ -214,6 +218,7 @@ void Tree::Core::on_log(PeerSession& session, const LogUpdate& update) {
     if (!index) return broken_sync(session, PeerError::limit, "LOG");
     const GatewayLog* known = book_.find(update.gateway);
     const LogVersion before = known ? known->version() : LogVersion{};
+    if (!known && book_.all().size() >= logs_max) make_room();
     const Applied applied = book_.apply(
         update, [&](base::ByteView key, base::ByteView, base::ByteView is) { entry_changed(*index, key, is); });
     switch (applied) {
@@ -235,6 +240,27 @@ void Tree::Core::on_log(PeerSession& session, const LogUpdate& update) {
         if (held == session.held.end() || held->second < update.after()) session.held[update.gateway] = update.after();
     }
     if (applied == Applied::changed) log_applied(*index, *book_.find(update.gateway), before);
+}
+
+/// Forgets the gateway that has been away for longest, as there is no room for the log of another.
+void Tree::Core::make_room() {
+    const GatewayLog* oldest = nullptr;
+    base::Instant oldest_left = base::instant_max;
+    for (const auto& [id, log] : book_.all()) {
+        const auto index = registry_.find(id);
+        if (id == options_.id || !index || topology_.reachable(*index)) continue;
+        const auto left = left_.find(*index);
+        const base::Instant when = left == left_.end() ? base::Instant{} : left->second;
+        if (oldest && when >= oldest_left) continue;
+        oldest = &log;
+        oldest_left = when;
+    }
+    if (!oldest) return;
+    const GatewayId id = oldest->gateway();
+    log_line(LogLevel::warning, "forgetting gateway " + base::to_hex(id.view()) + ": more than " +
+                                    std::to_string(logs_max) + " are known");
+    for (const auto& [key, value] : oldest->entries()) entry_changed(*registry_.find(id), key, {});
+    book_.forget(id);
 }
 
 // ---- what follows ---------------------------------------------------------------------------------------------------
@@ -311,6 +337,7 @@ void Tree::Core::refresh_topology() {
         const bool reachable = topology_.reachable(gateway);
         const std::uint64_t boot = log ? log->version().boot : 0;
         reachable_boots_[gateway] = reachable ? boot : 0;
+        if (!reachable) left_[gateway] = now_;
         events_.reachable(gateway, reachable, boot);
     }
 }
