@@ -49,6 +49,10 @@ void TreeRequests::subscribe() {
     node_.router_.subscribe(account_global,
                             std::string(request_root) + base::to_hex(node_.options_.tree.id.view()) + ".>", "",
                             node_connection);
+    // Clients that know a server by its id alone (nats.c reads no server name) ask by that.
+    node_.router_.subscribe(account_global,
+                            std::string(request_root) + base::to_hex(node_.options_.tree.id.view()) + ".>", "",
+                            node_connection);
     node_.router_.subscribe(account_global, std::string(ping_root) + ">", "", node_connection);
 }
 

@@ -148,7 +148,7 @@ class Chain(unittest.IsolatedAsyncioTestCase):
         for name, prime, _ in hops:
             self.assertEqual(int(prime), {"a": self.a, "b": self.b, "c": self.c}[name].status()["prime"])
         explained = self.a.ask("path", "explain", str(number))
-        self.assertEqual([("b", 1), ("c", 2)], sorted((f["name"], f["exponent"]) for f in explained["factors"]))
+        self.assertEqual([("b", 1), ("c", 2)], sorted((f["gateway"], f["exponent"]) for f in explained["factors"]))
 
     async def test_transit_is_by_label_alone(self):
         load = await asyncio.to_thread(Load, "pubsub", "--server", self.a.address, "--far-server", self.c.address, "--subjects", 10_000,

@@ -29,7 +29,7 @@ class Collector:
 
     async def _take(self, message):
         self.messages.append(message)
-        self.payloads.append(message.data.decode())
+        self.payloads.append(message.data.decode(errors="replace"))
 
     @classmethod
     async def on(cls, client, subject, queue=""):

@@ -92,7 +92,7 @@ class Durable(unittest.IsolatedAsyncioTestCase):
         await asyncio.to_thread(wait_until, "the backlog is gone", lambda: self.backlog_for("c") == 0)
 
     def backlog_for(self, name):
-        return sum(target["backlog"] for target in self.a.ask("queue", "ls")["targets"] if target["name"] == name)
+        return sum(target["backlog"] for target in self.a.ask("queue", "ls")["targets"] if target["gateway"] == name)
 
 
 if __name__ == "__main__":

@@ -182,8 +182,10 @@ class Gateway(Server):
         return self.ask("tree", "status")
 
     def targets_of(self, subject):
-        """Names of the gateways at which a message published here to this subject would be delivered."""
-        return sorted(factor["name"] for factor in self.ask("path", "show", subject)["factors"] if factor["exponent"] >= 2)
+        """Names of the gateways that a message published here to this subject may be delivered at, itself left out."""
+        shown = self.ask("path", "show", subject)
+        members = [member for group in shown["groups"] for member in group["members"]]
+        return sorted({target["gateway"] for target in shown["targets"] + members} - {self.name})
 
     def wait_target(self, other, subject, seconds=10.0):
         """Waits until this gateway knows that `other` wants the subject."""
