@@ -1,8 +1,8 @@
 #include "gateway/log.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <regex>
 
 #include <unistd.h>
 
@@ -15,11 +15,15 @@ TEST_CASE("a log line looks as in stock NATS", "[gateway]") {
     Log log;
     REQUIRE(log.open(folder.file("log")).ok());
     log.info("Server is ready");
-    const std::string text = folder.read("log");
+    std::string text = folder.read("log");
     CAPTURE(text);
-    const std::regex form(R"(\[)" + std::to_string(getpid()) +
-                          R"(\] \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{6} \[INF\] Server is ready\n)");
-    CHECK(std::regex_match(text, form));
+    const std::string pid = "[" + std::to_string(getpid()) + "] ";
+    REQUIRE(text.starts_with(pid));
+    text.erase(0, pid.size());
+    for (char& c : text) {
+        if (c >= '0' && c <= '9') c = '0';
+    }
+    CHECK(text == "0000/00/00 00:00:00.000000 [INF] Server is ready\n");
 }
 
 TEST_CASE("debug and trace are off until they are asked for", "[gateway]") {
