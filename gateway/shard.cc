@@ -13,7 +13,6 @@ namespace gateway {
 
 using routing::MessageView;
 using routing::Route;
-using routing::RouteGroup;
 
 Shard::Shard(ShardOptions options, const compat::SessionSettings& settings, ShardPost& post, ShardHost& host,
              base::Prng prng)

@@ -12,7 +12,6 @@ namespace gateway {
 
 using routing::MessageView;
 using routing::Route;
-using routing::RouteGroup;
 
 // --- Mail -----------------------------------------------------------------------------------------------------------
 

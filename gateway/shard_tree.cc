@@ -12,7 +12,6 @@ namespace gateway {
 
 using routing::MessageView;
 using routing::Route;
-using routing::RouteGroup;
 
 /// Keeps a publish that Node cannot decide yet and rests its connection.
 void Shard::hold(Client& from, const MessageView& message) {

@@ -23,9 +23,11 @@ Failure<E> failure(E error) {
 template <typename T, typename E>
 class [[nodiscard]] Result {
   public:
-    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
-    Result(Failure<E> wrong)
-        : state_(std::in_place_index<1>, std::move(wrong.error)) {}  // NOLINT(google-explicit-constructor)
+    // Not explicit: `return value;` and `return failure(error);` are what it is for.
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    Result(Failure<E> wrong) : state_(std::in_place_index<1>, std::move(wrong.error)) {}
 
     [[nodiscard]] bool ok() const { return state_.index() == 0; }
     explicit operator bool() const { return ok(); }
@@ -55,8 +57,8 @@ template <typename E>
 class [[nodiscard]] Result<void, E> {
   public:
     Result() = default;
-    Result(Failure<E> wrong)
-        : state_(std::in_place_index<1>, std::move(wrong.error)) {}  // NOLINT(google-explicit-constructor)
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    Result(Failure<E> wrong) : state_(std::in_place_index<1>, std::move(wrong.error)) {}
 
     [[nodiscard]] bool ok() const { return state_.index() == 0; }
     explicit operator bool() const { return ok(); }
