@@ -2,7 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "routing/interest.h"
 #include "routing/peer/channel.h"
+#include "routing/peer/peer_codec.h"
 #include "tree_world.h"
 
 using namespace tree_world;
@@ -293,6 +295,116 @@ TEST_CASE("a neighbour that does not read pauses publishers, then costs records,
     CHECK(world.gateways[1]->received.size() == sent - 1);
     CHECK(knows(world, 1, 0, "still"));
     CHECK(world.why_not_one_tree() == "");
+}
+
+TEST_CASE("a lane that swallows all while the others live is found out", "[peer][tree]") {
+    World world(17);
+    start_row(world, 2);
+    world.run(seconds(1));
+    std::uint64_t newest = 0;
+    for (const auto& [key, pipe] : world.pipes) newest = pipe.open ? key : newest;  // a data lane
+    world.black_holes.insert(newest);
+    for (int i = 0; i < 12; ++i) {
+        world.send(0, {1}, "x", "payload");
+        const TargetSet set = {Target{*world.gateways[0]->registry.find(World::id_of(2)), true, {}}};
+        RecordView record;
+        record.message.subject = "y";
+        record.position = static_cast<std::uint64_t>(i + 1);
+        const PrevPosition prev{1, static_cast<std::uint64_t>(i)};
+        record.run = 1;
+        record.prevs = &prev;
+        record.prev_count = 1;
+        world.gateways[0]->tree->send_durable(world.gateways[0]->sets.intern(set), "$G", record, world.now);
+        world.pump(*world.gateways[0]);
+        world.run(seconds(1));
+    }
+    CHECK(world.gateways[0]->logged("nothing arrives on its"));
+    CHECK(world.why_not_one_tree() == "");
+    CHECK(world.gateways[1]->received.size() + world.gateways[1]->received_durable.size() > 12);
+}
+
+TEST_CASE("a machine that slept wakes up with its links", "[peer][tree]") {
+    World world(18);
+    start_row(world, 3);
+    world.run(seconds(1));
+    world.now += seconds(600);
+    world.run(seconds(5));
+    CHECK(world.why_not_one_tree() == "");
+    for (const Gateway* gateway : world.living()) CHECK(gateway->tree->counters().links_lost == 0);
+}
+
+TEST_CASE("a durable record comes with its position and what came before it", "[peer][tree]") {
+    World world(19);
+    start_row(world, 3);
+    world.run(seconds(2));
+    Gateway& a = *world.gateways[0];
+    const TargetSet set = {Target{*a.registry.find(World::id_of(3)), true, {}}};
+    const PrevPosition prev{7, 4};
+    RecordView record;
+    record.message.subject = "orders.new";
+    record.message.body = "one";
+    record.run = 7;
+    record.position = 9;
+    record.prevs = &prev;
+    record.prev_count = 1;
+    CHECK(a.tree->send_durable(a.sets.intern(set), "$G", record, world.now).targets_missed == 0);
+    world.pump(a);
+    world.run(seconds(1));
+    CHECK(world.gateways[2]->received_durable == std::vector<Received>{{World::id_of(1), "orders.new", "one"}});
+    CHECK(world.gateways[1]->received_durable.empty());
+}
+
+TEST_CASE("the log of who has been away for longest gives way when too many are known", "[peer][tree]") {
+    World world(20);
+    start_row(world, 1);
+    World::Setup joins;
+    joins.join = {"g0"};
+    world.restore = [](Tree& tree) {
+        for (std::size_t i = 0; i < logs_max - 1; ++i) {
+            LogUpdate update;
+            update.gateway.bytes[0] = static_cast<std::uint8_t>(i & 0xff);
+            update.gateway.bytes[1] = static_cast<std::uint8_t>(i >> 8);
+            update.gateway.bytes[2] = 1;
+            update.incarnation = 1;
+            update.to = 1;
+            update.full = true;
+            update.changes.push_back(LogChange{interest_key("$G", "gone." + std::to_string(i), ""), number_value(1)});
+            base::Bytes snapshot;
+            encode(snapshot, update);
+            REQUIRE(tree.restore_log(snapshot));
+        }
+    };
+    Gateway& b = world.start(1, joins);
+    CHECK(b.interest.size() == logs_max - 1);
+    world.interest(0, "here", "", 1);
+    world.run(seconds(1));
+    CHECK(b.up.size() == 1);
+    CHECK(knows(world, 1, 0, "here"));
+    CHECK(b.interest.size() == logs_max - 1);  // one went, one came
+    CHECK(b.logged("are known"));
+}
+
+TEST_CASE("a hundred thousand subscriptions come over at once, and one more is only one more", "[peer][tree]") {
+    World world(22);
+    world.chunk_max = 512 * 1024;
+    start_row(world, 3);
+    world.run(seconds(2));
+    Gateway& a = *world.gateways[0];
+    for (int i = 0; i < 50'000; ++i) a.tree->set_interest("$G", "early." + std::to_string(i), "", 1, world.now);
+    world.pump(a);
+    world.run(seconds(1));
+    CHECK(world.gateways[2]->interest.size() == 50'000);
+    world.restart(1);
+    for (int i = 0; i < 50'000; ++i) a.tree->set_interest("$G", "late." + std::to_string(i), "", 1, world.now);
+    world.pump(a);
+    world.run(seconds(5));
+    CHECK(world.why_not_one_tree() == "");
+    CHECK(world.gateways[2]->interest.size() == 100'000);
+    const std::uint64_t before = a.tree->counters().log_updates_out;
+    world.interest(0, "one", "", 1);
+    world.run(seconds(5));
+    CHECK(a.tree->counters().log_updates_out == before + 1);
+    CHECK(world.gateways[2]->interest.size() == 100'001);
 }
 
 TEST_CASE("a gateway that kept no incarnation is believed after it heard of its earlier life", "[peer][tree]") {

@@ -195,6 +195,7 @@ class World {
         options.seed = prng.next();
         gateways[place] = std::make_unique<Gateway>(*this, place, options, setup.secret, now);
         setups[place] = setup;
+        if (restore) restore(*gateways[place]->tree);
         gateways[place]->tree->start(now);
         pump(*gateways[place]);
         return *gateways[place];
@@ -350,8 +351,10 @@ class World {
     base::Duration delay_min = std::chrono::microseconds(50), delay_max = milliseconds(2);
     std::size_t chunk_max = 4096;
     std::set<std::pair<std::size_t, std::size_t>> cuts;
-    std::set<std::size_t> slow_readers;  ///< places that read nothing
+    std::set<std::size_t> slow_readers;   ///< places that read nothing
+    std::set<std::uint64_t> black_holes;  ///< pipes that swallow everything
     std::function<void(std::size_t from, std::size_t to, base::Bytes&)> spoil;
+    std::function<void(Tree&)> restore;  ///< called before each start
     std::uint64_t steps = 0, steps_max = 2'000'000;
     bool stuck = false;
 
@@ -462,7 +465,7 @@ class World {
         const End end = pipe.ends[side];
         if (!pipe.open || cuts.contains(std::minmax(pipe.ends[0].place, pipe.ends[1].place))) return;
         Gateway* gateway = alive(end);
-        if (!gateway) return;
+        if (!gateway || black_holes.contains(key)) return;
         if (gateway->paused.contains(end.transport) || slow_readers.contains(end.place)) return;
         if (!pipe.bytes[side].empty()) {
             const std::size_t size = prng.between(1, std::min(chunk_max, pipe.bytes[side].size()));
