@@ -51,7 +51,17 @@ void Node::start(base::Instant now) {
     std::vector<peer::Tree::DurableFilter> own;
     for (const auto& filter : options_.durable) own.push_back(peer::Tree::DurableFilter{filter, 0});
     tree_->set_durable_filters(own);
-    tree_->start(now);
+    // What lingers from the last run is in the store.  The other gateways must not hear of this run before it is in the
+    // log: they would take it for withdrawn, and publish without us.
+    if (options_.store_exists)
+        need_store();
+    else
+        start_tree();
+}
+
+void Node::start_tree() {
+    if (std::exchange(tree_started_, true)) return;
+    tree_->start(now_);
     durable_filters_changed();
 }
 
@@ -94,7 +104,6 @@ base::Instant Node::next_deadline() const {
     base::Instant next =
         std::min({tree_->next_deadline(), lookups_.next_deadline(), holds_.next_deadline(), store_retry_});
     if (durable_) next = std::min(next, durable_->next_deadline());
-    if (!holds_.empty() && !interest_known()) next = std::min(next, started_ + hold_time_max);
     return next;
 }
 
@@ -234,6 +243,8 @@ void Node::on_store_opened(queue::RecoveredState state, base::Instant now) {
     for (GatewayIndex gateway = 1; gateway < registry_.size(); ++gateway)
         if (tree_->is_reachable(gateway)) durable_->set_reachable(gateway, true, now);
     prune_remembered();
+    drain_durable();  // the interest that lingers
+    start_tree();
     host_.durable_filters_changed();  // those who subscribed before come now
     resume_for_interest_ = true;
 }
@@ -242,7 +253,8 @@ void Node::on_store_failed(std::string_view reason, base::Instant now) {
     now_ = now;
     store_ = StoreState::failed;
     store_retry_ = now + store_retry_interval;
-    host_.log(peer::LogLevel::error, "The store of durable messages cannot be opened: " + std::string(reason));
+    host_.log(peer::LogLevel::error, "The store of durable messages cannot be opened: " + std::string(reason) +
+                                         (tree_started_ ? "" : "; no link is made until it is"));
 }
 
 void Node::on_store_done(queue::StoreDone done, base::Instant now) {

@@ -58,7 +58,7 @@ struct NodeOptions {
     peer::TreeOptions tree;            ///< identity, name, addresses, secret
     std::vector<std::string> durable;  ///< this gateway's own durable filters
     queue::DurableOptions queue;       ///< `boot` and `run` are Node's to draw
-    bool store_exists = false;         ///< an earlier run left a store: opened as soon as durable filters are known
+    bool store_exists = false;         ///< an earlier run left a store: it is opened before anything else
     std::string version;               ///< of the program, for `tree status`
     std::uint64_t seed = 0;            ///< of all choices made here
 };
@@ -116,7 +116,7 @@ class Node final : private peer::TreeEvents {
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
 
-    /// Begins to dial; opens the store if there are own durable filters.
+    /// Begins to dial.  If an earlier run left a store, that is opened first, and links are refused until it is.
     void start(base::Instant now);
     /// TERM: everything goes to the store (call end_turn() and pass its answers until settled()), and the neighbours
     /// hear goodbye.
@@ -264,6 +264,7 @@ class Node final : private peer::TreeEvents {
     // node_durable.cc
     [[nodiscard]] bool interest_known() const;
     void need_store();
+    void start_tree();
     [[nodiscard]] TargetSet durable_targets(const Route& route);
     [[nodiscard]] GatewayIndex pick_durable(const RouteGroup& group);
     void drain_durable();
@@ -302,6 +303,7 @@ class Node final : private peer::TreeEvents {
     std::uint32_t durable_generation_ = 1;  // of durable_filters_, for the routes' flags; 1 to 65,535
     enum class StoreState : std::uint8_t { closed, opening, open, failed } store_ = StoreState::closed;
     base::Instant store_retry_ = base::instant_max;
+    bool tree_started_ = false;
     std::unique_ptr<queue::Durable> durable_;
     std::map<GatewayIndex, std::map<DurableKey, std::uint32_t>> remote_durable_;  // told by the tree
     std::map<GatewayIndex, std::set<DurableKey>> remembered_;                     // found in the store, unconfirmed

@@ -49,7 +49,7 @@ void Node::durable_filters_changed() {
     if (filters == durable_filters_) return;
     durable_filters_ = std::move(filters);
     durable_generation_ = durable_generation_ % 0xffff + 1;
-    if (!durable_filters_.empty() && (options_.store_exists || !options_.durable.empty())) need_store();
+    if (!options_.durable.empty()) need_store();
     host_.durable_filters_changed();
     resume_for_interest_ = true;
 }

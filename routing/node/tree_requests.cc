@@ -49,10 +49,6 @@ void TreeRequests::subscribe() {
     node_.router_.subscribe(account_global,
                             std::string(request_root) + base::to_hex(node_.options_.tree.id.view()) + ".>", "",
                             node_connection);
-    // Clients that know a server by its id alone (nats.c reads no server name) ask by that.
-    node_.router_.subscribe(account_global,
-                            std::string(request_root) + base::to_hex(node_.options_.tree.id.view()) + ".>", "",
-                            node_connection);
     node_.router_.subscribe(account_global, std::string(ping_root) + ">", "", node_connection);
 }
 
@@ -71,9 +67,10 @@ void TreeRequests::reply(const HeldMessage& request, std::string body) {
 }
 
 bool TreeRequests::answer() {
-    const std::deque<HeldMessage> requests = std::exchange(requests_, {});
+    if (requests_.empty() && replies_.empty()) return false;
+    const std::vector<HeldMessage> requests = std::exchange(requests_, {});
     for (const HeldMessage& request : requests) handle(request);
-    const std::deque<Reply> replies = std::exchange(replies_, {});
+    const std::vector<Reply> replies = std::exchange(replies_, {});
     for (const Reply& one : replies) {
         MessageView message;
         message.account = one.account;
@@ -81,7 +78,7 @@ bool TreeRequests::answer() {
         message.body = one.body;
         node_.host_.publish(message);
     }
-    return !requests.empty() || !replies.empty();
+    return true;
 }
 
 void TreeRequests::handle(const HeldMessage& request) {

@@ -17,7 +17,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -72,8 +71,8 @@ class TreeRequests {
     [[nodiscard]] std::string queue_where(std::string_view record) const;
 
     Node& node_;
-    std::deque<HeldMessage> requests_;
-    std::deque<Reply> replies_;
+    std::vector<HeldMessage> requests_;
+    std::vector<Reply> replies_;
     std::map<std::uint64_t, HeldMessage> dumps_;  // by token
     std::uint64_t next_dump_ = 1;
 };

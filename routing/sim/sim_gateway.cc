@@ -1,0 +1,500 @@
+#include "routing/sim/sim_gateway.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "routing/queue/recovery.h"
+#include "routing/sim/client.h"
+
+namespace routing::sim {
+
+namespace {
+
+/// Log lines kept per gateway, for a failure's report.
+constexpr std::size_t log_lines_kept = 200;
+/// Longest time between a message's delivery and the client's reaction.
+constexpr base::Duration reaction_max = std::chrono::milliseconds(2);
+/// How long a restarted gateway's store takes to open, at most.
+constexpr base::Duration open_max = std::chrono::milliseconds(50);
+/// A client is back this long after its gateway, at most.
+constexpr base::Duration reconnect_max = std::chrono::seconds(2);
+
+GatewayId id_of(const World& world, HostIndex host) {
+    base::Prng prng = world.stream(0x1d000000 + host);
+    GatewayId id;
+    for (auto& byte : id.bytes) byte = static_cast<std::uint8_t>(prng.next());
+    return id;
+}
+
+base::Duration up_to(base::Prng& prng, base::Duration most) {
+    return base::Duration(prng.between(0, static_cast<std::uint64_t>(most.count())));
+}
+
+}  // namespace
+
+base::Bytes SimSigner::sign(base::ByteView text) {
+    base::Bytes signature;
+    base::append_big_endian_64(signature, base::hash_bytes(text, base::hash_bytes(id_.view())));
+    return signature;
+}
+
+bool SimSigner::verify(const GatewayId& id, base::ByteView text, base::ByteView signature) {
+    return SimSigner(id, prng_).sign(text) == signature;
+}
+
+base::Bytes SimSigner::random(std::size_t size) {
+    base::Bytes bytes;
+    while (bytes.size() < size) bytes.push_back(static_cast<char>(prng_.next()));
+    return bytes;
+}
+
+SimGateway::SimGateway(World& world, Network& network, History& history, GatewaySetup setup)
+    : world_(world),
+      network_(network),
+      history_(history),
+      setup_(std::move(setup)),
+      id_(id_of(world, setup_.host)),
+      prng_(world.stream(0x9a7e0000 + setup_.host)) {}
+
+SimGateway::~SimGateway() = default;
+
+// --- Life ------------------------------------------------------------------------------------------------------------
+
+void SimGateway::start() {
+    BASE_CHECK(!up());
+    ++starts_;
+    log(peer::LogLevel::info, "start " + std::to_string(starts_));
+    signer_ = std::make_unique<SimSigner>(id_, prng_.fork(starts_));
+    RouterOptions router_options;
+    router_options.hash_seed = prng_.next();
+    router_options.cache_entries = 256;
+    router_ = std::make_unique<Router>(router_options);
+    node::NodeOptions options;
+    options.tree.id = id_;
+    options.tree.name = setup_.name;
+    options.tree.join = setup_.join;
+    options.tree.incarnation = incarnation_ + 1;
+    options.tree.prime = prime_;
+    options.tree.prime_claimed_at = prime_claimed_at_;
+    options.tree.seed = prng_.next();
+    if (setup_.listens) options.tree.advertise = Network::address_of(setup_.host);
+    options.durable = setup_.durable;
+    options.queue.dump_keep = 1u << 20;
+    options.store_exists = store_exists_;
+    options.seed = prng_.next();
+    node_ = std::make_unique<node::Node>(std::move(options), *router_, *this, *signer_, world_.now(), world_.wall());
+    network_.attach(setup_.host, *this, setup_.listens);
+    turn([this] {
+        tell_interest();
+        node_->start(world_.now());
+    });
+    for (Client* client : clients_) {
+        world_.after(up_to(prng_, reconnect_max), [this, client, start = starts_] {
+            if (!up() || starts_ != start || client->connected() || &client->gateway() != this) return;
+            turn([client] { client->connect(); });
+        });
+    }
+}
+
+void SimGateway::crash(std::size_t kept) {
+    BASE_CHECK(up() && !in_turn_);
+    log(peer::LogLevel::info, "crash");
+    network_.detach(setup_.host);
+    store_.reset();
+    disk_.crash(kept);
+    node_.reset();
+    router_.reset();
+    signer_.reset();
+    for (auto& [connection, session] : sessions_)
+        if (session.client->connection() == connection && &session.client->gateway() == this)
+            session.client->disconnected();  // else it moved away while this gateway was paused
+    sessions_.clear();
+    subscribers_.clear();
+    durable_subscribers_.clear();
+    outputs_.clear();
+    deliveries_.clear();
+    paused_ = false;
+    postponed_.clear();
+    tick_at_ = base::instant_max;
+}
+
+void SimGateway::pause(base::Duration time) {
+    if (!up() || paused_) return;
+    paused_ = true;
+    world_.after(time, [this, start = starts_] {
+        if (!up() || starts_ != start) return;
+        paused_ = false;
+        for (const auto& action : std::exchange(postponed_, {})) turn(action);
+    });
+}
+
+void SimGateway::turn(std::function<void()> action) {
+    if (!up()) return;
+    if (in_turn_) {  // a client that reacts within a turn of its own gateway
+        action();
+        return;
+    }
+    if (paused_) {
+        postponed_.push_back(std::move(action));
+        return;
+    }
+    in_turn_ = true;
+    action();
+    end_turn();
+    in_turn_ = false;
+    schedule_tick();
+}
+
+void SimGateway::end_turn() {
+    tell_interest();
+    for (;;) {
+        node_->end_turn(world_.now());
+        tell_interest();
+        if (deliveries_.empty()) break;
+        flush_deliveries();
+    }
+    const std::vector<EndId> outputs = std::exchange(outputs_, {});
+    base::Bytes bytes;
+    for (const EndId end : outputs) {
+        bytes.clear();
+        node_->tree().take_output(end, bytes);
+        network_.write(end, bytes);
+    }
+}
+
+void SimGateway::flush_deliveries() {
+    while (!deliveries_.empty()) {
+        const Delivery delivery = std::move(deliveries_.front());
+        deliveries_.pop_front();
+        if (delivery.durable != 0) node_->taken(delivery.durable, delivery.ticket, world_.now());
+        const auto session = sessions_.find(delivery.connection);
+        if (session == sessions_.end()) continue;
+        Client& client = *session->second.client;
+        if (!client.subscriptions()[delivery.at].live) continue;  // UNSUB overtook it in this turn
+        client.on_message(delivery.at, delivery.subject, delivery.reply, delivery.payload);
+    }
+}
+
+void SimGateway::schedule_tick() {
+    const base::Instant next = std::max(node_->next_deadline(), world_.now());
+    if (next >= tick_at_ || next == base::instant_max) return;
+    tick_at_ = next;
+    world_.at(next, [this, next, start = starts_] {
+        if (!up() || starts_ != start || tick_at_ != next) return;
+        tick_at_ = base::instant_max;
+        turn([this] { node_->tick(world_.now()); });
+    });
+}
+
+void SimGateway::tell_interest() {
+    if (!router_->has_changes()) return;
+    node_->on_interest(0, router_->take_changes(), world_.now());
+}
+
+void SimGateway::log(peer::LogLevel, std::string_view text) {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(world_.now().time_since_epoch()).count();
+    log_.push_back(std::to_string(ms % 3'600'000) + " ms " + setup_.name + ": " + std::string(text));
+    if (log_.size() > log_lines_kept) log_.pop_front();
+}
+
+void SimGateway::identity_changed(std::uint64_t incarnation, Prime prime, base::WallMillis claimed_at) {
+    incarnation_ = incarnation;
+    prime_ = prime;
+    prime_claimed_at_ = claimed_at;
+}
+
+// --- The store -------------------------------------------------------------------------------------------------------
+
+void SimGateway::open_store() {
+    store_exists_ = true;
+    store_ =
+        std::make_unique<SimStore>(world_, disk_, setup_.store, prng_.fork(starts_), [this](queue::StoreDone done) {
+            turn([this, done = std::move(done)]() mutable { node_->on_store_done(std::move(done), world_.now()); });
+        });
+    world_.after(up_to(prng_, open_max), [this, start = starts_] {
+        if (!up() || starts_ != start) return;
+        turn([this] {
+            auto state = queue::recover(store_->store(), id_);
+            if (state.ok())
+                node_->on_store_opened(std::move(state).value(), world_.now());
+            else
+                node_->on_store_failed("damaged", world_.now());
+        });
+    });
+}
+
+void SimGateway::execute(queue::StoreCommand command) {
+    store_->execute(std::move(command));
+}
+
+// --- Clients ---------------------------------------------------------------------------------------------------------
+
+ConnectionId SimGateway::connect(Client& client) {
+    const ConnectionId connection = next_connection_++;
+    sessions_[connection].client = &client;
+    return connection;
+}
+
+void SimGateway::disconnect(ConnectionId connection) {
+    turn([this, connection] {
+        const auto found = sessions_.find(connection);
+        if (found == sessions_.end()) return;
+        for (const auto& [at, id] : found->second.subscriptions) router_->unsubscribe(id);
+        for (const auto& [at, id] : found->second.durable) {
+            node_->subscriber_lost(id, world_.now());
+            durable_subscribers_.erase(id);
+        }
+        node_->connection_closed(connection);
+        sessions_.erase(found);
+        tell_interest();
+    });
+}
+
+void SimGateway::subscribe(ConnectionId connection, std::size_t at) {
+    turn([this, connection, at] {
+        const auto found = sessions_.find(connection);
+        if (found == sessions_.end()) return;
+        const ClientSubscription& subscription = found->second.client->subscriptions()[at];
+        if (!subscription.live) return;
+        const SubscriptionId id =
+            router_->subscribe(account_global, subscription.filter, subscription.queue, connection);
+        found->second.subscriptions[at] = id;
+        if (subscribers_.size() <= id.slot) subscribers_.resize(id.slot + 1);
+        subscribers_[id.slot] = Subscriber{connection, at};
+        tell_interest();
+        register_durable(found->second, connection, at);
+    });
+}
+
+void SimGateway::register_durable(Session& session, ConnectionId connection, std::size_t at) {
+    const ClientSubscription& subscription = session.client->subscriptions()[at];
+    if (!subscription.live || !node_->overlaps_durable(account_global, subscription.filter)) return;
+    auto [known, fresh] = session.durable.try_emplace(at, next_subscriber_);
+    if (fresh) durable_subscribers_[next_subscriber_++] = Subscriber{connection, at};
+    queue::DurableSubscriber subscriber;
+    subscriber.id = known->second;
+    subscriber.filter = subscription.filter;
+    subscriber.queue = subscription.queue;
+    subscriber.client = "client" + std::to_string(session.client->id());
+    subscriber.sid = subscription.sid;
+    node_->subscribe_durable(subscriber, world_.now());
+}
+
+void SimGateway::durable_filters_changed() {
+    for (auto& [connection, session] : sessions_) {
+        std::vector<std::size_t> all;
+        for (const auto& [at, id] : session.subscriptions) all.push_back(at);
+        for (const std::size_t at : all) register_durable(session, connection, at);
+    }
+}
+
+void SimGateway::unsubscribe(ConnectionId connection, std::size_t at) {
+    turn([this, connection, at] {
+        const auto found = sessions_.find(connection);
+        if (found == sessions_.end()) return;
+        if (const auto known = found->second.subscriptions.find(at); known != found->second.subscriptions.end()) {
+            router_->unsubscribe(known->second);
+            found->second.subscriptions.erase(known);
+        }
+        if (const auto known = found->second.durable.find(at); known != found->second.durable.end()) {
+            node_->unsubscribe_durable(known->second, world_.now());
+            durable_subscribers_.erase(known->second);
+            found->second.durable.erase(known);
+        }
+        tell_interest();
+    });
+}
+
+void SimGateway::publish(ConnectionId connection, std::string_view subject, std::string_view reply,
+                         std::string_view payload, std::string_view headers) {
+    Publish publish;
+    publish.subject = subject;
+    publish.reply = reply;
+    publish.body = headers;
+    publish.body += payload;
+    publish.header_bytes = static_cast<std::uint32_t>(headers.size());
+    // Never within the turn that made the client act: it is another process.  What one client sends stays in order.
+    const auto session = sessions_.find(connection);
+    if (session == sessions_.end()) return;
+    base::Instant& when = session->second.next_publish;
+    when = std::max(when, world_.now() + up_to(prng_, reaction_max));
+    world_.at(when, [this, connection, publish = std::move(publish), start = starts_]() mutable {
+        if (!up() || starts_ != start) return;
+        turn([this, connection, publish = std::move(publish)]() mutable {
+            const auto found = sessions_.find(connection);
+            if (found == sessions_.end()) return;
+            found->second.waiting.push_back(std::move(publish));
+            drain(found->second, connection);
+        });
+    });
+}
+
+void SimGateway::drain(Session& session, ConnectionId connection) {
+    while (!session.held && !session.waiting.empty()) {
+        if (!route(connection, session.waiting.front())) {
+            session.held = true;
+            return;
+        }
+        session.waiting.pop_front();
+    }
+}
+
+void SimGateway::resume(ConnectionId connection) {
+    const auto found = sessions_.find(connection);
+    if (found == sessions_.end()) return;
+    found->second.held = false;
+    drain(found->second, connection);
+}
+
+std::size_t SimGateway::held() const {
+    std::size_t count = 0;
+    for (const auto& [connection, session] : sessions_) count += session.waiting.size();
+    return count;
+}
+
+bool SimGateway::knows_interest(std::string_view subject) {
+    const Route& route = router_->route(account_global, subject);
+    return !route.plain.empty() || !route.gateways.empty() || !route.remembered.empty() || !route.groups.empty();
+}
+
+void SimGateway::deliver_to(const LocalReceiver& receiver, const MessageView& message) {
+    if (receiver.connection == node::node_connection) {
+        node_->on_local(message, world_.now());
+        return;
+    }
+    const Subscriber& subscriber = subscribers_[receiver.slot];
+    Delivery delivery;
+    delivery.connection = subscriber.connection;
+    delivery.at = subscriber.at;
+    delivery.subject = message.subject;
+    delivery.reply = message.reply;
+    delivery.payload = message.payload();
+    deliveries_.push_back(std::move(delivery));
+}
+
+bool SimGateway::route(ConnectionId connection, const Publish& publish) {
+    MessageView message;
+    message.subject = publish.subject;
+    message.reply = publish.reply;
+    message.body = publish.body;
+    message.header_bytes = publish.header_bytes;
+    const auto refuse = [&] {
+        const auto session = sessions_.find(connection);
+        if (session != sessions_.end()) session->second.client->on_no_responders(publish.reply, message.payload());
+    };
+    if (node_->has_durable() && node_->is_durable(account_global, message.subject)) {
+        switch (node_->publish_durable(message, connection, world_.now())) {
+            case node::DurablePublish::taken:
+                return true;
+            case node::DurablePublish::held:
+                return false;
+            case node::DurablePublish::no_taker:
+            case node::DurablePublish::failed:
+                refuse();
+                return true;
+        }
+    }
+    Route& route = router_->route(account_global, message.subject);
+    std::uint32_t takers = 0;
+    for (const LocalReceiver& receiver : route.plain) {
+        deliver_to(receiver, message);
+        ++takers;
+    }
+    std::vector<node::GroupPick> picks;
+    for (std::uint32_t i = 0; i < route.groups.size(); ++i) {
+        const Pick pick = routing::pick(route.groups[i], PickRequest{}, prng_);
+        if (pick.kind == Pick::Kind::local) {
+            deliver_to(route.groups[i].local[pick.at], message);
+            ++takers;
+        } else if (pick.kind == Pick::Kind::gateway) {
+            picks.push_back(node::GroupPick{i, pick.at});
+        }
+    }
+    node::Remote remote = node::Remote::nobody;
+    if (!route.gateways.empty() || !picks.empty() || node_->is_inbox(message.subject))
+        remote = node_->publish_volatile(message, route, picks, connection, world_.now());
+    if (takers != 0 || remote != node::Remote::nobody || message.reply.empty()) return true;
+    if (connection != node::node_connection && node_->hold_request(connection, world_.now())) return false;
+    refuse();
+    return true;
+}
+
+void SimGateway::publish(const MessageView& message) {
+    Publish publish;
+    publish.subject = message.subject;
+    publish.reply = message.reply;
+    publish.body = message.body;
+    publish.header_bytes = message.header_bytes;
+    (void)route(node::node_connection, publish);
+}
+
+void SimGateway::deliver_local(const MessageView& message, const node::Serve& serve, node::Served& served) {
+    const Route& route = router_->route(account_global, message.subject);
+    if (serve.plain) {
+        for (const LocalReceiver& receiver : route.plain) {
+            deliver_to(receiver, message);
+            ++served.takers;
+        }
+    }
+    PickRequest local;
+    local.gateways = false;
+    const auto serve_group = [&](const RouteGroup* group) {
+        const Pick pick = group == nullptr ? Pick{} : routing::pick(*group, local, prng_);
+        if (pick.kind != Pick::Kind::local) return false;
+        deliver_to(group->local[pick.at], message);
+        ++served.takers;
+        return true;
+    };
+    if (serve.every_group)
+        for (const RouteGroup& group : route.groups) serve_group(&group);
+    else
+        for (std::uint32_t i = 0; i < serve.groups.size(); ++i)
+            if (!serve_group(route.find_group(serve.groups[i]))) served.lost.push_back(i);
+}
+
+void SimGateway::deliver_queued(const queue::Delivery& delivery) {
+    const auto found = durable_subscribers_.find(delivery.subscriber);
+    Delivery out;
+    if (found != durable_subscribers_.end()) {
+        out.connection = found->second.connection;
+        out.at = found->second.at;
+    }
+    out.subject = delivery.message.subject;
+    out.payload = delivery.message.payload();
+    out.durable = delivery.subscriber;
+    out.ticket = delivery.ticket;
+    deliveries_.push_back(std::move(out));
+}
+
+// --- Transports ------------------------------------------------------------------------------------------------------
+
+peer::TransportId SimGateway::dial(std::string_view address) {
+    return network_.dial(setup_.host, std::string(address));
+}
+
+void SimGateway::close_transport(peer::TransportId transport, base::Bytes last_words) {
+    network_.write(transport, last_words);
+    network_.close(transport);
+}
+
+void SimGateway::on_accepted(EndId end, const std::string& remote) {
+    turn([this, end, remote] { node_->tree().on_accepted(end, remote, world_.now()); });
+}
+
+void SimGateway::on_dialed(EndId end, bool ok, const std::string& remote) {
+    turn([this, end, ok, remote] { node_->tree().on_dialed(end, ok, remote, world_.now()); });
+}
+
+void SimGateway::on_bytes(EndId end, base::ByteView bytes) {
+    turn([this, end, copy = base::Bytes(bytes)] { node_->tree().on_bytes(end, copy, world_.now()); });
+}
+
+void SimGateway::on_written(EndId end, std::size_t bytes) {
+    turn([this, end, bytes] { node_->tree().on_written(end, bytes, world_.now()); });
+}
+
+void SimGateway::on_closed(EndId end) {
+    turn([this, end] { node_->tree().on_closed(end, world_.now()); });
+}
+
+}  // namespace routing::sim
