@@ -6,6 +6,12 @@
 
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::uint64_t seeds_each = 250;  // eight times slower, and after memory errors, not histories
+#else
+constexpr std::uint64_t seeds_each = 1250;
+#endif
+
 /// FLOWS_SEED=n runs that seed alone.
 flows::Totals run_seeds(std::uint64_t from, std::uint64_t count, const flows::Faults& faults) {
     flows::totals() = flows::Totals{};
@@ -53,16 +59,16 @@ flows::Totals run_seeds(std::uint64_t from, std::uint64_t count, const flows::Fa
 
 TEST_CASE("what is acknowledged is applied once and in order or lies in an exact loss, whatever fails (1)",
           "[sim][flows]") {
-    run_seeds(1, 1250, flows::Faults{});
+    run_seeds(1, seeds_each, flows::Faults{});
 }
 TEST_CASE("what is acknowledged is applied once and in order or lies in an exact loss, whatever fails (2)",
           "[sim][flows]") {
-    run_seeds(10001, 1250, flows::Faults{});
+    run_seeds(10001, seeds_each, flows::Faults{});
 }
 TEST_CASE("without restored backups nothing acknowledged is lost, whatever else fails", "[sim][flows]") {
     flows::Faults faults;
     faults.backups = false;
-    run_seeds(20001, 1250, faults);
+    run_seeds(20001, seeds_each, faults);
 }
 TEST_CASE("a lossy network alone costs nothing but time", "[sim][flows]") {
     flows::Faults faults;
@@ -70,7 +76,7 @@ TEST_CASE("a lossy network alone costs nothing but time", "[sim][flows]") {
     faults.repeat = 200;
     faults.late = 300;
     faults.crashes = faults.store_failures = faults.backups = false;
-    const flows::Totals all = run_seeds(30001, 1250, faults);
+    const flows::Totals all = run_seeds(30001, seeds_each, faults);
     CHECK(all.acknowledged == all.published);
     CHECK(all.losses == 0);
 }
