@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace gateway::cli {
 
@@ -107,14 +108,20 @@ std::string tree_status(const Json& answer) {
     if (links.size() > 1) text += "\n" + table(links);
 
     Rows counters = {{"Counter", "Count"}};
-    const auto add = [&counters](const Json& object) {
+    bool zeros = false;
+    const auto add = [&](const Json& object) {
         for (const auto& [name, value] : object.items()) {
-            if (value.is_number() && name != "prime" && name != "uptime_ms") counters.push_back({name, value.dump()});
+            if (!value.is_number() || name == "prime" || name == "uptime_ms") continue;
+            if (value == 0) {
+                zeros = true;
+            } else {
+                counters.push_back({name, value.dump()});
+            }
         }
     };
     add(answer);
     if (const auto nested = answer.find("counters"); nested != answer.end() && nested->is_object()) add(*nested);
-    if (counters.size() > 1) text += "\n" + table(counters);
+    if (counters.size() > 1) text += "\n" + table(counters) + (zeros ? "(the others are 0)\n" : "");
     return text;
 }
 
@@ -160,11 +167,18 @@ std::string factors(const Json& answer) {
     return rows.size() > 1 ? table(rows) : std::string();
 }
 
+/// "75 = 3·5²": the number and its factors, what is left over last.
 std::string path_text(const Json& answer) {
     const std::string number = text_of(answer, "number");
-    const std::string product = text_of(answer, "text");
-    if (product == "-" || product == number) return number;
-    return product.find(" = ") == std::string::npos ? number + " = " + product : product;
+    std::string product;
+    const auto multiply = [&product](const std::string& factor) { product += (product.empty() ? "" : "·") + factor; };
+    for (const Json& factor : array_of(answer, "factors")) {
+        const std::string exponent = text_of(factor, "exponent");
+        const std::string power = exponent == "1" ? "" : exponent == "2" ? "²" : exponent == "3" ? "³" : "^" + exponent;
+        multiply(text_of(factor, "prime") + power);
+    }
+    if (const std::string rest = text_of(answer, "rest"); rest != "1" && rest != "-" && rest != number) multiply(rest);
+    return product.empty() || product == number ? number : number + " = " + product;
 }
 
 std::string path_show(const Json& answer) {
@@ -231,8 +245,10 @@ std::string queue_ls(const Json& answer) {
 
 std::string queue_where(const Json& answer) {
     Rows known = {{"Record", text_of(answer, "record")}, {"Asked", text_of(answer, "gateway")}};
-    for (const char* member : {"role", "known", "run", "passed", "synced"}) {
-        if (answer.contains(member)) known.push_back({std::string(member), text_of(answer, member)});
+    const std::pair<const char*, const char*> members[] = {
+        {"role", "Role"}, {"known", "Known"}, {"run", "Run"}, {"passed", "Passed"}, {"synced", "Synced"}};
+    for (const auto& [member, title] : members) {
+        if (answer.contains(member)) known.push_back({title, text_of(answer, member)});
     }
     std::string text = pairs(known);
     Rows targets = {{"Gateway", "State"}};

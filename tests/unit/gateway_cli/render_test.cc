@@ -18,7 +18,7 @@ TEST_CASE("a status shows place, links and counters", "[gateway][cli]") {
         nlohmann::json::parse(R"({"name":"b","id":"ab","tree":"treegate","prime":3,"root":false,"parent":"a",
         "children":["c","d"],"members":["a","b","c","d"],"synced":true,"durable_filters":["orders.>"],"uptime_ms":90000,
         "splits":12,"links":[{"gateway":"a","role":"parent","address":"1.2.3.4:7522","round_trip_us":250,"synced":true}],
-        "counters":{"volatile_out":5}})");
+        "counters":{"volatile_out":5,"repairs":0}})");
     CHECK(render("tree.status", answer) ==
           "Gateway    b\n"
           "Id         ab\n"
@@ -36,7 +36,8 @@ TEST_CASE("a status shows place, links and counters", "[gateway][cli]") {
           "\n"
           "Counter       Count\n"
           "splits           12\n"
-          "volatile_out      5\n");
+          "volatile_out      5\n"
+          "(the others are 0)\n");
 }
 
 TEST_CASE("a path shows its product and what happens where", "[gateway][cli]") {
@@ -65,6 +66,7 @@ TEST_CASE("a path shows its product and what happens where", "[gateway][cli]") {
 TEST_CASE("a number with primes that nobody has says so", "[gateway][cli]") {
     const auto answer =
         nlohmann::json::parse(R"({"number":"14","factors":[{"prime":2,"exponent":1,"gateway":"a"}],"rest":"7"})");
+    CHECK(render("path.explain", answer).starts_with("14 = 2·7\n"));
     CHECK(render("path.explain", answer).find("7 is left: no gateway") != std::string::npos);
 }
 
