@@ -35,8 +35,7 @@ Node::Node(NodeOptions options, Router& router, NodeHost& host, peer::Signer& si
       started_(now),
       wall_(wall),
       syncing_since_(now) {
-    options_.queue.boot = draw_nonzero(prng_);
-    options_.tree.boot = options_.queue.boot;
+    if (options_.tree.boot == 0) options_.tree.boot = draw_nonzero(prng_);
     router_.set_reachable(gateway_self, true);  // of durable interest, which knows this gateway as one of many
     tree_.reset(new peer::Tree(options_.tree, registry_, sets_, host_, *this, signer, now, wall));
     requests_ = std::make_unique<TreeRequests>(*this);
@@ -222,29 +221,18 @@ void Node::on_store_opened(queue::RecoveredState state, base::Instant now) {
     now_ = now;
     BASE_CHECK(store_ == StoreState::opening);
     store_ = StoreState::open;
+    // A store that failed and was opened again may have lost what was accepted: to origins and targets it is a new start.
     options_.queue.run = draw_nonzero(prng_);
-    for (const queue::RememberedInterest& interest : state.remembered) {
-        const auto gateway = registry_.intern(interest.gateway);
-        const auto account = account_of(interest.account);
-        if (!gateway || !account || *gateway == gateway_self) continue;
-        DurableKey key{durable_account(*account), interest.filter, interest.queue};
-        if (const auto told = remote_durable_.find(*gateway);
-            told != remote_durable_.end() && told->second.contains(key))
-            continue;
-        router_.set_gateway_interest(*gateway, durable_account(*account), interest.filter, interest.queue,
-                                     interest.weight);
-        remembered_[*gateway].insert(std::move(key));
-    }
+    options_.queue.boot = draw_nonzero(prng_);
+    take_remembered(state.remembered);
     durable_ = std::make_unique<queue::Durable>(options_.queue, registry_, sets_, std::move(state), now);
-    for (const auto& [gateway, interests] : remote_durable_)
-        for (const auto& [key, weight] : interests)
-            durable_->remember_interest(gateway, account_name(std::get<0>(key) & ~durable_account(0)), std::get<1>(key),
-                                        std::get<2>(key), weight);
+    remember_all();
     for (GatewayIndex gateway = 1; gateway < registry_.size(); ++gateway)
         if (tree_->is_reachable(gateway)) durable_->set_reachable(gateway, true, now);
-    prune_remembered();
     drain_durable();  // the interest that lingers
     start_tree();
+    prune_remembered();
+    durable_filters_changed();        // with those that were found in the store
     host_.durable_filters_changed();  // those who subscribed before come now
     resume_for_interest_ = true;
 }

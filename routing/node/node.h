@@ -270,6 +270,10 @@ class Node final : private peer::TreeEvents {
     void drain_durable();
     void send_record(const queue::SendRecord& record);
     void acknowledge(const queue::PubAck& ack);
+    void keep_filters();
+    void remember_filter(GatewayIndex gateway, std::string_view filter, std::uint32_t weight);
+    void take_remembered(const std::vector<queue::RememberedInterest>& found);
+    void remember_all();
     void prune_remembered();
     void set_own_durable_interest(const queue::DurableInterest& interest);
     void resume_held();
@@ -299,7 +303,9 @@ class Node final : private peer::TreeEvents {
     base::Bytes traced_;                    // scratch of show_trace()
     std::vector<peer::TraceHop> hops_;      // scratch of show_trace()
 
-    std::vector<peer::Tree::DurableFilter> durable_filters_;
+    std::vector<peer::Tree::DurableFilter> durable_filters_;  // of the whole tree, as far as known
+    std::map<GatewayIndex, std::map<std::string, std::uint8_t>>
+        kept_filters_;                      // of others, told or remembered; -> flags
     std::uint32_t durable_generation_ = 1;  // of durable_filters_, for the routes' flags; 1 to 65,535
     enum class StoreState : std::uint8_t { closed, opening, open, failed } store_ = StoreState::closed;
     base::Instant store_retry_ = base::instant_max;

@@ -35,6 +35,9 @@ peer::LogLevel level_of(queue::LogLine::Level level) {
     return peer::LogLevel::error;
 }
 
+/// Under this account the store keeps other gateways' durable filters; weight: flags + 1.
+constexpr std::string_view filters_account = "$FILTERS";
+
 std::string durable_account_name(std::string_view account) {
     return "$DURABLE." + std::string(account);
 }
@@ -44,14 +47,47 @@ std::string durable_account_name(std::string_view account) {
 // --- What is durable -------------------------------------------------------------------------------------------------
 
 void Node::durable_filters_changed() {
-    auto filters = tree_->durable_filters();
-    std::erase_if(filters, [](const auto& filter) { return !base::is_valid_filter(filter.filter); });
+    keep_filters();
+    std::map<std::string, std::uint8_t> all;
+    for (const auto& filter : tree_->durable_filters(gateway_self)) all[filter.filter] |= filter.flags;
+    for (const auto& [gateway, filters] : kept_filters_)
+        for (const auto& [filter, flags] : filters) all[filter] |= flags;
+    std::vector<peer::Tree::DurableFilter> filters;
+    for (const auto& [filter, flags] : all)
+        if (base::is_valid_filter(filter)) filters.push_back(peer::Tree::DurableFilter{filter, flags});
     if (filters == durable_filters_) return;
     durable_filters_ = std::move(filters);
     durable_generation_ = durable_generation_ % 0xffff + 1;
-    if (!options_.durable.empty()) need_store();
+    if (!durable_filters_.empty()) need_store();
     host_.durable_filters_changed();
     resume_for_interest_ = true;
+}
+
+void Node::keep_filters() {
+    for (GatewayIndex gateway = 1; gateway < registry_.size(); ++gateway) {
+        std::map<std::string, std::uint8_t> told;
+        for (const auto& filter : tree_->durable_filters(gateway)) told[filter.filter] = filter.flags;
+        const auto known = kept_filters_.find(gateway);
+        if (told.empty() && known == kept_filters_.end()) continue;
+        auto& kept = known == kept_filters_.end() ? kept_filters_[gateway] : known->second;
+        for (const auto& [filter, flags] : told) {
+            const auto [place, fresh] = kept.try_emplace(filter, flags);
+            if (!fresh && place->second == flags) continue;
+            place->second = flags;
+            remember_filter(gateway, filter, flags + 1u);
+        }
+        // What was found in the store stays until its gateway, whose log is here as it stands now, does not list it.
+        if (!tree_->is_reachable(gateway) || tree_->syncing()) continue;
+        std::erase_if(kept, [&](const auto& entry) {
+            if (told.contains(entry.first)) return false;
+            remember_filter(gateway, entry.first, 0);
+            return true;
+        });
+    }
+}
+
+void Node::remember_filter(GatewayIndex gateway, std::string_view filter, std::uint32_t weight) {
+    if (durable_) durable_->remember_interest(gateway, filters_account, filter, {}, weight);
 }
 
 bool Node::is_durable(AccountId account, std::string_view subject) const {
@@ -318,7 +354,37 @@ void Node::acknowledge(const queue::PubAck& ack) {
     }
 }
 
+void Node::take_remembered(const std::vector<queue::RememberedInterest>& found) {
+    for (const queue::RememberedInterest& interest : found) {
+        const auto gateway = registry_.intern(interest.gateway);
+        if (!gateway || *gateway == gateway_self || interest.weight == 0) continue;
+        if (interest.account == filters_account) {
+            kept_filters_[*gateway].try_emplace(interest.filter, static_cast<std::uint8_t>(interest.weight - 1));
+            continue;
+        }
+        const auto account = account_of(interest.account);
+        if (!account) continue;
+        DurableKey key{durable_account(*account), interest.filter, interest.queue};
+        const auto told = remote_durable_.find(*gateway);
+        if (told != remote_durable_.end() && told->second.contains(key)) continue;
+        router_.set_gateway_interest(*gateway, durable_account(*account), interest.filter, interest.queue,
+                                     interest.weight);
+        remembered_[*gateway].insert(std::move(key));
+    }
+}
+
+void Node::remember_all() {
+    for (const auto& [gateway, interests] : remote_durable_)
+        for (const auto& [key, weight] : interests) {
+            const auto& [account, filter, queue] = key;
+            durable_->remember_interest(gateway, account_name(account & ~durable_account(0)), filter, queue, weight);
+        }
+    for (const auto& [gateway, filters] : kept_filters_)
+        for (const auto& [filter, flags] : filters) remember_filter(gateway, filter, flags + 1u);
+}
+
 void Node::prune_remembered() {
+    if (durable_ && !tree_->syncing()) durable_filters_changed();
     if (remembered_.empty() || !durable_ || tree_->syncing()) return;
     std::erase_if(remembered_, [&](const auto& entry) {
         const auto& [gateway, keys] = entry;

@@ -457,6 +457,10 @@ std::vector<Tree::DurableFilter> Tree::durable_filters() const {
     return core_->durable_filters();
 }
 
+std::vector<Tree::DurableFilter> Tree::durable_filters(GatewayIndex gateway) const {
+    return core_->durable_filters(gateway);
+}
+
 base::Bytes Tree::log_snapshot(GatewayIndex gateway) const {
     return core_->log_snapshot(gateway);
 }

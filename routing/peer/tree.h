@@ -250,6 +250,8 @@ class Tree {
 
     /// All durable filters of all known gateways, ascending by filter, each once (flags or-ed).
     [[nodiscard]] std::vector<DurableFilter> durable_filters() const;
+    /// Those of one gateway, as far as its log is known here.
+    [[nodiscard]] std::vector<DurableFilter> durable_filters(GatewayIndex gateway) const;
     /// The log of `gateway` as bytes, for restore_log() after a restart.  Empty: unknown gateway.
     [[nodiscard]] base::Bytes log_snapshot(GatewayIndex gateway) const;
     /// Before start(): takes over a snapshot of an earlier run, as remembered.  Errors: false if it is malformed.

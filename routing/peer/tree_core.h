@@ -82,6 +82,7 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     void set_own(const base::Bytes& key, const base::Bytes& value);
     [[nodiscard]] bool is_propagated(std::string_view filter) const;
     [[nodiscard]] std::vector<DurableFilter> durable_filters() const;
+    [[nodiscard]] std::vector<DurableFilter> durable_filters(GatewayIndex gateway) const;
     [[nodiscard]] base::Bytes log_snapshot(GatewayIndex gateway) const;
     bool restore_log(base::ByteView snapshot);
     [[nodiscard]] const GatewayLog* log_of(GatewayIndex gateway) const;

@@ -390,25 +390,42 @@ const GatewayLog* Tree::Core::log_of(GatewayIndex gateway) const {
     return gateway < registry_.size() ? book_.find(registry_.id(gateway)) : nullptr;
 }
 
-std::vector<Tree::DurableFilter> Tree::Core::durable_filters() const {
-    std::map<std::string, std::uint8_t> all;
-    const base::Bytes first = durable_key({});
-    for (const auto& [id, log] : book_.all()) {
-        for (auto entry = log.entries().lower_bound(first); entry != log.entries().end(); ++entry) {
-            const auto filter = read_durable_key(entry->first);
-            if (!filter) break;
-            const std::uint64_t flags = read_number_value(entry->second).value_or(0);
-            all[std::string{*filter}] |= static_cast<std::uint8_t>(flags);
-        }
+namespace {
+
+using FilterFlags = std::map<std::string, std::uint8_t>;
+
+void add_durable_filters(const GatewayLog& log, FilterFlags& out) {
+    for (auto entry = log.entries().lower_bound(durable_key({})); entry != log.entries().end(); ++entry) {
+        const auto filter = read_durable_key(entry->first);
+        if (!filter) break;
+        const std::uint64_t flags = read_number_value(entry->second).value_or(0);
+        out[std::string{*filter}] |= static_cast<std::uint8_t>(flags);
     }
-    std::vector<DurableFilter> result;
-    for (const auto& [filter, flags] : all) {
-        DurableFilter entry;
+}
+
+std::vector<Tree::DurableFilter> as_list(const FilterFlags& filters) {
+    std::vector<Tree::DurableFilter> result;
+    for (const auto& [filter, flags] : filters) {
+        Tree::DurableFilter entry;
         entry.filter = filter;
         entry.flags = flags;
         result.push_back(std::move(entry));
     }
     return result;
+}
+
+}  // namespace
+
+std::vector<Tree::DurableFilter> Tree::Core::durable_filters() const {
+    FilterFlags all;
+    for (const auto& [id, log] : book_.all()) add_durable_filters(log, all);
+    return as_list(all);
+}
+
+std::vector<Tree::DurableFilter> Tree::Core::durable_filters(GatewayIndex gateway) const {
+    FilterFlags filters;
+    if (const GatewayLog* log = log_of(gateway)) add_durable_filters(*log, filters);
+    return as_list(filters);
 }
 
 base::Bytes Tree::Core::log_snapshot(GatewayIndex gateway) const {

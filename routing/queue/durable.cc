@@ -77,9 +77,11 @@ struct Durable::Parts {
     void flush(base::Instant now, bool force_trim) {
         target.answer();
         if (failed || committing != 0) return;
-        const bool sync = log.anything_to_commit() || target.anything_to_commit() || local.anything_to_sync();
+        // Remembered interest too: what is published after a crash must have the targets that it had before.
+        const bool sync = log.anything_to_commit() || target.anything_to_commit() || local.anything_to_sync() ||
+                          !remembered.empty();
         const bool trim = trim_due(now) || force_trim;
-        if (!sync && !trim && remembered.empty() && !local.anything_to_commit(now)) return;
+        if (!sync && !trim && !local.anything_to_commit(now)) return;
         Commit batch;
         log.close_into(batch);
         target.close_into(batch);

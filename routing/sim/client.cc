@@ -34,10 +34,12 @@ void Client::connect() {
 void Client::disconnected() {
     connection_ = 0;
     for (auto& [inbox, request] : requests_) request.lost = true;
-    for (const auto& subscription : subscriptions_) {
-        history_.connected(subscription.number, false);
-        history_.crashed(subscription.number);
-    }
+    for (const auto& subscription : subscriptions_) history_.connected(subscription.number, false);
+    may_get_again();
+}
+
+void Client::may_get_again() {
+    for (const auto& subscription : subscriptions_) history_.crashed(subscription.number);
 }
 
 void Client::move(SimGateway& to) {

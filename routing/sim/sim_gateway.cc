@@ -206,6 +206,9 @@ void SimGateway::identity_changed(std::uint64_t incarnation, Prime prime, base::
 // --- The store -------------------------------------------------------------------------------------------------------
 
 void SimGateway::open_store() {
+    if (store_ != nullptr) {  // it failed: to those it serves, a crash of the store
+        for (const auto& [connection, session] : sessions_) session.client->may_get_again();
+    }
     store_exists_ = true;
     store_ =
         std::make_unique<SimStore>(world_, disk_, setup_.store, prng_.fork(starts_), [this](queue::StoreDone done) {

@@ -19,7 +19,6 @@ namespace routing::sim {
 struct StoreOptions {
     base::Duration command_max = std::chrono::microseconds(200);  ///< drawn per command
     base::Duration sync_max = std::chrono::milliseconds(8);       ///< in addition for a synced commit
-    std::uint32_t failed_permille = 0;                            ///< opened stores that fail at some later commit
 };
 
 /// One opening of a disk.  Threads: one.  Borrows `world` and `disk` for life; `done` is called from the event queue.

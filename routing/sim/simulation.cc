@@ -180,7 +180,7 @@ void Run::break_something() {
         if (b >= a) ++b;
         return std::pair(a, b);
     };
-    switch (faults.below(6)) {
+    switch (faults.below(7)) {
         case 0:
         case 1: {
             SimGateway& gateway = *one_of(gateways, faults);
@@ -218,6 +218,9 @@ void Run::break_something() {
         }
         case 5:
             one_of(gateways, faults)->pause(milliseconds(10, 4000));
+            return;
+        case 6:  // a commit fails; whether it reached the disk nobody knows
+            one_of(gateways, faults)->disk().fail_after(faults.below(10), faults.chance(1, 2));
             return;
     }
 }
