@@ -128,7 +128,6 @@ class Server final : public ShardHost {
         const auto now = loop_.now();
         if (shard_.next_deadline() <= now) shard_.tick(now);
         if (tree_ && tree_->next_deadline() <= now) tree_->tick(now);
-        if (stopping_) stop_if_done();
     }
 
     void end_turn() {
@@ -140,7 +139,10 @@ class Server final : public ShardHost {
             tree_->end_turn();
             deadline = std::min(deadline, tree_->next_deadline());
         }
-        if (stopping_) deadline = std::min(deadline, stop_deadline_);
+        if (stopping_) {
+            stop_if_done();
+            deadline = std::min(deadline, stop_deadline_);
+        }
         if (deadline == timer_deadline_ && timer_.is_set()) return;
         timer_deadline_ = deadline;
         timer_.set_at(deadline);
@@ -169,14 +171,22 @@ class Server final : public ShardHost {
         log_.info("Initiating Shutdown...");
         stop_deadline_ = loop_.now() + stop_time_max;
         listener_.reset();
-        if (tree_) tree_->begin_stop();
+        if (tree_) tree_->close_listener();
         shard_.end_all(compat::NatsError::server_shutdown);
-        stop_if_done();
     }
 
+    /// In this order: clients have their last bytes, the tree side hears what they took and says goodbye, the store is
+    /// quiet.
     void stop_if_done() {
         const bool late = loop_.now() >= stop_deadline_;
-        if (late || (sockets_.empty() && (!tree_ || tree_->finished()))) loop_.stop();
+        if (!sockets_.empty() && !late) return;
+        if (tree_ && !tree_parting_) {
+            tree_parting_ = true;
+            shard_.end_turn(loop_.now());
+            tree_->part();
+            shard_.end_turn(loop_.now());
+        }
+        if (!tree_ || tree_->finished() || late) loop_.stop();
     }
 
     struct Closing {
@@ -202,6 +212,7 @@ class Server final : public ShardHost {
     std::uint16_t client_port_ = 0;
     routing::ConnectionId last_connection_ = 0;
     bool stopping_ = false;
+    bool tree_parting_ = false;
 };
 
 }  // namespace

@@ -126,6 +126,7 @@ void Shard::closed(Client& client, base::Instant now) {
         unpause(*publisher, Client::stalled, now);
     }
     if (node_ != nullptr) node_->connection_closed(client.connection);
+    lost_.insert(lost_.end(), client.lost.begin(), client.lost.end());
     if (client.waits_for != nullptr) erase_value(client.waits_for->waiting_publishers, &client);
     for (auto* list : {&dirty_, &fed_, &resting_, &pong_waiters_, &mail_waiters_, &drained_})
         erase_value(*list, &client);
@@ -175,16 +176,16 @@ void Shard::on_subscribe(Client& client) {
     if (post_->shards() > 1) rest_while_mail_is_full(client);
 }
 
-/// `lost`: with its connection, not by UNSUB.
+/// `lost`: with its connection, not by UNSUB.  Node hears of that only once the socket is gone: until then the client
+/// may still take what is in its output.
 void Shard::drop_subscription(std::uint64_t handle, bool lost) {
     const auto id = id_of(handle);
     if (!router_.unsubscribe(id)) return;
-    const bool durable = subscribers_[id.slot].durable;
-    subscribers_[id.slot] = {};
+    const Subscriber subscriber = std::exchange(subscribers_[id.slot], {});
     announce_interest();
-    if (!durable) return;
+    if (!subscriber.durable) return;
     if (lost) {
-        node_->subscriber_lost(handle, now_);
+        subscriber.client->lost.push_back(handle);
     } else {
         node_->unsubscribe_durable(handle, now_);
     }

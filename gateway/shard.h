@@ -87,6 +87,7 @@ struct Client {
     Client* waits_for = nullptr;
     std::vector<TakenMark> marks;  ///< ascending by output_end; the first `marks_done` are done
     std::size_t marks_done = 0;
+    std::vector<std::uint64_t> lost;            ///< durable subscriptions that end with the connection
     std::unique_ptr<HeldPublish> held_publish;  ///< routed again when Node says so
 };
 
@@ -294,6 +295,7 @@ class Shard final {
     base::Bytes for_node_;                         // what Node subscribed to, encoded as mail
     std::vector<routing::ConnectionId> resumes_;
     std::vector<Taken> taken_;
+    std::vector<std::uint64_t> lost_;                       // after taken_
     std::vector<routing::InterestChange> unsent_interest_;  // for the siblings
     bool durable_filters_changed_ = false;
     bool links_full_ = false;

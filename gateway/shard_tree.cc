@@ -125,6 +125,10 @@ bool Shard::work_for_node_once(base::Instant now) {
         node_->taken(taken.subscriber, taken.ticket, now);
         worked = true;
     }
+    for (const auto handle : std::exchange(lost_, {})) {
+        node_->subscriber_lost(handle, now);
+        worked = true;
+    }
     DeliveryMail mail;
     const base::Bytes publishes = std::exchange(node_publishes_, {});
     for (base::ByteView in = publishes; next_delivery(in, mail);) {

@@ -98,8 +98,9 @@ void TreeShell::end_turn() {
     waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
-void TreeShell::begin_stop() {
-    listener_.reset();
+void TreeShell::part() {
+    node_->close_all(loop_.now());
+    transports_.flush();
 }
 
 bool TreeShell::finished() const {
@@ -107,8 +108,6 @@ bool TreeShell::finished() const {
 }
 
 void TreeShell::stop() {
-    node_->close_all(loop_.now());
-    transports_.flush();
     if (store_) store_->stop();
 }
 

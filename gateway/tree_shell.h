@@ -42,10 +42,13 @@ class TreeShell final : public routing::node::NodeHost {
     /// End of a turn, after Shard::end_turn(): takes the store's answers' leftovers and writes to the other gateways.
     void end_turn();
 
-    /// The gateway ends: no new links.  Then finished() once all that was published is safe.
-    void begin_stop();
+    /// The gateway ends: no new links.
+    void close_listener() { listener_.reset(); }
+    /// The clients are gone: says goodbye to the neighbours, and hands the store what is left for it.
+    void part();
+    /// Nothing waits for the store any more.
     [[nodiscard]] bool finished() const;
-    /// Says goodbye to the neighbours and closes the store.  Blocks while the store syncs.
+    /// Closes the store.  Blocks while it syncs.
     void stop();
 
     // --- NodeHost; see there.
