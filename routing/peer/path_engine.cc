@@ -310,6 +310,15 @@ PeerError PathEngine::blame(LinkIndex link, const ReceivedPath& path, PeerError 
 // `sized`: the record after its label, `rest` is the end of it.
 PeerError PathEngine::on_record(LinkIndex link, Lane lane, ReceivedPath& path, bool once, base::ByteView sized,
                                 base::ByteView rest, DeliverySink& sink) {
+    // What was still on the way when its origin moved could arrive after what the origin sent since, by its new way. It
+    // is lost with the link that it was on, as DESIGN 4.6 says.  Durable records have positions instead.
+    if (lane == Lane::volatile_) {
+        const LinkIndex way = routes_.link_to(path.path.origin);
+        if (way != link && way != link_none) {
+            ++counters_.astray_records;
+            return PeerError::none;
+        }
+    }
     if ((static_cast<std::uint8_t>(rest.front()) & record_flag_trace) != 0) {
         const TraceHop self{registry_.id(gateway_self), path.prime, path.exponent};
         base::Bytes with_hop;

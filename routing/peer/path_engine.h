@@ -105,6 +105,7 @@ struct PathCounters {
     std::uint64_t dropped_factors = 0;       ///< in splits: factors that had no place behind a link
     std::uint64_t targets_missed = 0;        ///< in records: targets that a record was not put on the way to
     std::uint64_t malformed_records = 0;     ///< dropped: came for this gateway, broken by their origin
+    std::uint64_t astray_records = 0;        ///< volatile ones dropped: they came by a way that their origin has left
     std::uint64_t law_violations = 0;        ///< definitions of neighbours that broke the law
 };
 

@@ -284,7 +284,7 @@ std::uint64_t Run::lost_on_the_way() {
     std::uint64_t lost = 0;
     for (auto& gateway : gateways) {
         const auto& counters = gateway->node().tree().paths().counters();
-        lost += counters.dropped_factors + counters.targets_missed + counters.records_refused;
+        lost += counters.dropped_factors + counters.targets_missed + counters.records_refused + counters.astray_records;
         if (counters.law_violations != 0)
             history.fail(gateway->name() + " saw " + std::to_string(counters.law_violations) +
                          " definitions that break the split law");

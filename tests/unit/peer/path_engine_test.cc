@@ -275,6 +275,35 @@ TEST_CASE("after a move records go the new way, split again and reach every targ
     CHECK(sum_counters(net).dropped_factors == 0);
 }
 
+TEST_CASE("what comes late by a way that its origin has left does not overtake: volatile records are dropped there",
+          "[peer][engine]") {
+    EngineNetwork net(3, 5);
+    net.connect(0, 1);
+    net.connect(1, 2);
+    net.tell_topology();
+    TestGateway& a = net[0];
+    const TargetSetId set = a.sets.intern(targets_of(a, {{2, true, {}}}));
+    const PrevPosition none;
+    RecordView durable = record_of("x", "durable");
+    durable.run = 7;
+    durable.position = 1;
+    durable.prevs = &none;
+    durable.prev_count = 1;
+    a.engine.send(set, account, record_of("x", "late"), Lane::volatile_);
+    a.engine.send(set, account, durable, Lane::durable);
+    CHECK(net.carry(0, 0, Lane::volatile_));  // waits at the transit
+    CHECK(net.carry(0, 0, Lane::durable));
+    net.connect(0, 2);
+    net.tell_topology();
+    a.engine.send(set, account, record_of("x", "new"), Lane::volatile_);
+    CHECK(net.carry(0, 1, Lane::volatile_));
+    net.run();
+    REQUIRE(net[2].arrivals.size() == 2);
+    CHECK(net[2].arrivals[0].body == "new");
+    CHECK(net[2].arrivals[1].body == "durable");  // its position tells
+    CHECK(net[2].engine.counters().astray_records == 1);
+}
+
 TEST_CASE("a transit that knows another topology drops what it cannot place, counts it and sends nothing back",
           "[peer][engine]") {
     EngineNetwork net(4, 3);
