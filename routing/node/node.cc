@@ -50,6 +50,7 @@ void Node::start(base::Instant now) {
     std::vector<peer::Tree::DurableFilter> own;
     for (const auto& filter : options_.durable) own.push_back(peer::Tree::DurableFilter{filter, 0});
     tree_->set_durable_filters(own);
+    durable_filters_changed();
     // What lingers from the last run is in the store.  The other gateways must not hear of this run before it is in the
     // log: they would take it for withdrawn, and publish without us.
     if (options_.store_exists)
@@ -221,7 +222,8 @@ void Node::on_store_opened(queue::RecoveredState state, base::Instant now) {
     now_ = now;
     BASE_CHECK(store_ == StoreState::opening);
     store_ = StoreState::open;
-    // A store that failed and was opened again may have lost what was accepted: to origins and targets it is a new start.
+    // A store that failed and was opened again may have lost what was accepted: to origins and targets it is a new
+    // start.
     options_.queue.run = draw_nonzero(prng_);
     options_.queue.boot = draw_nonzero(prng_);
     take_remembered(state.remembered);

@@ -163,9 +163,11 @@ class Node final : private peer::TreeEvents {
 
     // --- Durable messages -------------------------------------------------------------------------------------------
 
-    /// True if any gateway of the tree has a durable filter.
-    [[nodiscard]] bool has_durable() const { return !durable_filters_.empty(); }
+    /// True if any gateway of the tree has a durable filter, or if that is not known yet.
+    [[nodiscard]] bool has_durable() const { return !durable_filters_.empty() || !classes_known(); }
     /// True if a publish on `subject` is of the durable class.  The answer is kept in `route`'s flags (upper 16 bits).
+    /// While the store of an earlier run is being opened, which knows the other gateways' filters, every publish is
+    /// taken for durable: publish_durable() then holds it, and it is asked for again when it comes back.
     [[nodiscard]] bool is_durable(Route& route, AccountId account, std::string_view subject) const;
     [[nodiscard]] bool is_durable(AccountId account, std::string_view subject) const;
 
@@ -262,6 +264,7 @@ class Node final : private peer::TreeEvents {
     void tick_lookups();
 
     // node_durable.cc
+    [[nodiscard]] bool classes_known() const { return tree_started_ || store_ == StoreState::failed; }
     [[nodiscard]] bool interest_known() const;
     void need_store();
     void start_tree();

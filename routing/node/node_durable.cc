@@ -92,12 +92,14 @@ void Node::remember_filter(GatewayIndex gateway, std::string_view filter, std::u
 
 bool Node::is_durable(AccountId account, std::string_view subject) const {
     if (account != account_global) return false;
+    if (!classes_known()) return true;
     for (const auto& filter : durable_filters_)
         if (base::matches(filter.filter, subject)) return true;
     return false;
 }
 
 bool Node::is_durable(Route& route, AccountId account, std::string_view subject) const {
+    if (!classes_known()) return true;  // and nothing is kept of that answer
     if (durable_filters_.empty()) return false;
     if ((route.flags >> durable_generation_shift) != durable_generation_) {
         route.flags &= ~own_flags;
