@@ -78,8 +78,8 @@ struct Durable::Parts {
         target.answer();
         if (failed || committing != 0) return;
         // Remembered interest too: what is published after a crash must have the targets that it had before.
-        const bool sync = log.anything_to_commit() || target.anything_to_commit() || local.anything_to_sync() ||
-                          !remembered.empty();
+        const bool sync =
+            log.anything_to_commit() || target.anything_to_commit() || local.anything_to_sync() || !remembered.empty();
         const bool trim = trim_due(now) || force_trim;
         if (!sync && !trim && !local.anything_to_commit(now)) return;
         Commit batch;

@@ -25,7 +25,7 @@ def problems_of(files):
 
 class TheRepository(unittest.TestCase):
     def test_keeps_the_rules_of_the_house(self):
-        problems = rules.check(ROOT, readmes=False)
+        problems = rules.check(ROOT)
         self.assertEqual([], problems, "\n" + "\n".join(problems))
 
 
