@@ -50,9 +50,10 @@ void Node::start(base::Instant now) {
     std::vector<peer::Tree::DurableFilter> own;
     for (const auto& filter : options_.durable) own.push_back(peer::Tree::DurableFilter{filter, 0});
     tree_->set_durable_filters(own);
-    durable_filters_changed();
     // What lingers from the last run is in the store.  The other gateways must not hear of this run before it is in the
     // log: they would take it for withdrawn, and publish without us.
+    class_unknown_ = options_.store_exists;
+    durable_filters_changed();
     if (options_.store_exists)
         need_store();
     else
@@ -60,9 +61,7 @@ void Node::start(base::Instant now) {
 }
 
 void Node::start_tree() {
-    if (std::exchange(tree_started_, true)) return;
-    tree_->start(now_);
-    durable_filters_changed();
+    if (!std::exchange(tree_started_, true)) tree_->start(now_);
 }
 
 void Node::close_all(base::Instant now) {
@@ -234,6 +233,7 @@ void Node::on_store_opened(queue::RecoveredState state, base::Instant now) {
     drain_durable();  // the interest that lingers
     start_tree();
     prune_remembered();
+    class_unknown_ = false;
     durable_filters_changed();        // with those that were found in the store
     host_.durable_filters_changed();  // those who subscribed before come now
     resume_for_interest_ = true;
@@ -241,6 +241,7 @@ void Node::on_store_opened(queue::RecoveredState state, base::Instant now) {
 
 void Node::on_store_failed(std::string_view reason, base::Instant now) {
     now_ = now;
+    class_unknown_ = false;  // what is not known now must do
     store_ = StoreState::failed;
     store_retry_ = now + store_retry_interval;
     host_.log(peer::LogLevel::error, "The store of durable messages cannot be opened: " + std::string(reason) +

@@ -164,10 +164,10 @@ class Node final : private peer::TreeEvents {
     // --- Durable messages -------------------------------------------------------------------------------------------
 
     /// True if any gateway of the tree has a durable filter, or if that is not known yet.
-    [[nodiscard]] bool has_durable() const { return !durable_filters_.empty() || !classes_known(); }
-    /// True if a publish on `subject` is of the durable class.  The answer is kept in `route`'s flags (upper 16 bits).
-    /// While the store of an earlier run is being opened, which knows the other gateways' filters, every publish is
-    /// taken for durable: publish_durable() then holds it, and it is asked for again when it comes back.
+    [[nodiscard]] bool has_durable() const { return class_unknown_ || !durable_filters_.empty(); }
+    /// True if a publish on `subject` is of the durable class.  The answer is kept in `route`'s flags (upper 17 bits).
+    /// Also true while the store of an earlier run is being opened and may know of filters that this run has not heard
+    /// of: publish_durable() then says `held`, and after NodeHost::resume the question must be asked again.
     [[nodiscard]] bool is_durable(Route& route, AccountId account, std::string_view subject) const;
     [[nodiscard]] bool is_durable(AccountId account, std::string_view subject) const;
 
@@ -264,7 +264,7 @@ class Node final : private peer::TreeEvents {
     void tick_lookups();
 
     // node_durable.cc
-    [[nodiscard]] bool classes_known() const { return tree_started_ || store_ == StoreState::failed; }
+    [[nodiscard]] bool may_be_durable(AccountId account, std::string_view subject) const;
     [[nodiscard]] bool interest_known() const;
     void need_store();
     void start_tree();
@@ -313,6 +313,7 @@ class Node final : private peer::TreeEvents {
     enum class StoreState : std::uint8_t { closed, opening, open, failed } store_ = StoreState::closed;
     base::Instant store_retry_ = base::instant_max;
     bool tree_started_ = false;
+    bool class_unknown_ = false;  // until the store of an earlier run was opened for the first time
     std::unique_ptr<queue::Durable> durable_;
     std::map<GatewayIndex, std::map<DurableKey, std::uint32_t>> remote_durable_;  // told by the tree
     std::map<GatewayIndex, std::set<DurableKey>> remembered_;                     // found in the store, unconfirmed

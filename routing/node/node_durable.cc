@@ -90,16 +90,21 @@ void Node::remember_filter(GatewayIndex gateway, std::string_view filter, std::u
     if (durable_) durable_->remember_interest(gateway, filters_account, filter, {}, weight);
 }
 
+bool Node::may_be_durable(AccountId account, std::string_view subject) const {
+    // What gateways say themselves is never durable: answers, acknowledgements, advisories.
+    return class_unknown_ && account == account_global && !subject.starts_with("$") && !is_inbox(subject);
+}
+
 bool Node::is_durable(AccountId account, std::string_view subject) const {
+    if (may_be_durable(account, subject)) return true;
     if (account != account_global) return false;
-    if (!classes_known()) return true;
     for (const auto& filter : durable_filters_)
         if (base::matches(filter.filter, subject)) return true;
     return false;
 }
 
 bool Node::is_durable(Route& route, AccountId account, std::string_view subject) const {
-    if (!classes_known()) return true;  // and nothing is kept of that answer
+    if (may_be_durable(account, subject)) return true;
     if (durable_filters_.empty()) return false;
     if ((route.flags >> durable_generation_shift) != durable_generation_) {
         route.flags &= ~own_flags;

@@ -33,12 +33,12 @@ void Client::connect() {
 
 void Client::disconnected() {
     connection_ = 0;
-    for (auto& [inbox, request] : requests_) request.lost = true;
     for (const auto& subscription : subscriptions_) history_.connected(subscription.number, false);
     may_get_again();
 }
 
 void Client::may_get_again() {
+    for (auto& [inbox, request] : requests_) request.lost = true;
     for (const auto& subscription : subscriptions_) history_.crashed(subscription.number);
 }
 
@@ -158,7 +158,10 @@ void Client::on_no_responders(std::string_view reply, std::string_view) {
 void Client::finish() {
     for (const auto& [reply, request] : requests_) {
         const std::string name = "request of client " + std::to_string(id_) + " on '" + request.subject + "'";
-        if (request.durable != 0) continue;
+        if (request.durable != 0) {
+            if (!request.lost) history_.fail("durable " + name + " was neither acknowledged nor refused");
+            continue;
+        }
         if (request.answers > request.wanted && request.certain)
             history_.fail(name + " got " + std::to_string(request.answers) + " answers, not " +
                           std::to_string(request.wanted));

@@ -46,7 +46,7 @@ class Client {
     void connect();
     /// It is gone.
     void disconnected();
-    /// Its gateway or that one's store crashed: durable messages may come again.
+    /// Its gateway or that one's store crashed: durable messages may come again, and what is open may stay so.
     void may_get_again();
     /// Leaves its gateway for another one, with all its subscriptions and open requests.
     void move(SimGateway& to);

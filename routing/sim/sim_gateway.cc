@@ -15,7 +15,7 @@ constexpr std::size_t log_lines_kept = 200;
 /// Longest time between a message's delivery and the client's reaction.
 constexpr base::Duration reaction_max = std::chrono::milliseconds(2);
 /// How long a restarted gateway's store takes to open, at most.
-constexpr base::Duration open_max = std::chrono::milliseconds(50);
+constexpr base::Duration open_max = std::chrono::milliseconds(300);
 /// A client is back this long after its gateway, at most.
 constexpr base::Duration reconnect_max = std::chrono::seconds(2);
 
@@ -89,7 +89,7 @@ void SimGateway::start() {
         node_->start(world_.now());
     });
     for (Client* client : clients_) {
-        world_.after(up_to(prng_, reconnect_max), [this, client, start = starts_] {
+        world_.after(up_to(prng_, prng_.chance(1, 3) ? reaction_max : reconnect_max), [this, client, start = starts_] {
             if (!up() || starts_ != start || client->connected() || &client->gateway() != this) return;
             turn([client] { client->connect(); });
         });
