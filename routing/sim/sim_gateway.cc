@@ -365,6 +365,7 @@ void SimGateway::deliver_to(const LocalReceiver& receiver, const MessageView& me
         node_->on_local(message, world_.now());
         return;
     }
+    if (observer_) observer_(message);
     const Subscriber& subscriber = subscribers_[receiver.slot];
     Delivery delivery;
     delivery.connection = subscriber.connection;
@@ -456,6 +457,7 @@ void SimGateway::deliver_local(const MessageView& message, const node::Serve& se
 }
 
 void SimGateway::deliver_queued(const queue::Delivery& delivery) {
+    if (observer_) observer_(delivery.message);
     const auto found = durable_subscribers_.find(delivery.subscriber);
     Delivery out;
     if (found != durable_subscribers_.end()) {

@@ -91,6 +91,8 @@ class SimGateway final : public node::NodeHost, public NetworkUser {
                  std::string_view headers = {});
     /// Whether this gateway knows of anybody who wants `subject`.
     [[nodiscard]] bool knows_interest(std::string_view subject);
+    /// Sees every message that is handed to a client of this gateway, with its headers.
+    void observe_for_test(std::function<void(const MessageView&)> observer) { observer_ = std::move(observer); }
     /// Publishes that wait for a held connection.
     [[nodiscard]] std::size_t held() const;
 
@@ -198,6 +200,7 @@ class SimGateway final : public node::NodeHost, public NetworkUser {
     std::vector<Client*> clients_;
     ConnectionId next_connection_ = 1;
     std::deque<std::string> log_;
+    std::function<void(const MessageView&)> observer_;
 };
 
 }  // namespace routing::sim

@@ -1,0 +1,246 @@
+// What Node promises beside the long runs: small trees, one thing at a time.
+#include "routing/node/node.h"
+
+#include <catch2/catch.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "routing/event_path.h"
+#include "routing/node/json_writer.h"
+#include "routing/sim/client.h"
+#include "routing/sim/sim_gateway.h"
+
+using namespace routing;
+using namespace routing::sim;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Gateways in a row, g0 - g1 - ..., each with one client that has nothing but its inbox.
+struct Row {
+    explicit Row(std::uint32_t count, std::vector<std::string> durable = {}) : world(1), network(world, {}) {
+        for (HostIndex host = 0; host < count; ++host) {
+            GatewaySetup setup;
+            setup.host = host;
+            setup.name = "g" + std::to_string(host);
+            if (host != 0) setup.join.push_back(Network::address_of(host - 1));
+            if (host == 0) setup.durable = durable;
+            gateways.push_back(std::make_unique<SimGateway>(world, network, history, setup));
+            clients.push_back(std::make_unique<Client>(world, history, *gateways.back(), host));
+        }
+        for (auto& gateway : gateways) gateway->start();
+        run(20s);
+        for (auto& gateway : gateways) REQUIRE(gateway->node().tree().status().members.size() == count);
+    }
+    void run(base::Duration time) { REQUIRE(world.run_until(world.now() + time, 10'000'000)); }
+    /// Asks as a client of g0 does and gives the answers.
+    std::vector<std::string> ask(const std::string& subject, const std::string& payload = {}) {
+        std::vector<std::string> answers;
+        gateways[0]->observe_for_test([&](const MessageView& message) {
+            if (message.subject.starts_with("_INBOX.")) answers.emplace_back(message.payload());
+        });
+        gateways[0]->publish(clients[0]->connection(), subject, "_INBOX.c0.ask", payload);
+        run(1s);
+        gateways[0]->observe_for_test({});
+        return answers;
+    }
+    std::string ask_one(const std::string& subject, const std::string& payload = {}) {
+        const auto answers = ask(subject, payload);
+        REQUIRE(answers.size() == 1);
+        return answers[0];
+    }
+    node::NodeCounters sum() {
+        node::NodeCounters sum;
+        for (auto& gateway : gateways) {
+            const node::NodeCounters& one = gateway->node().counters();
+            sum.bounced_back += one.bounced_back;
+            sum.picked_again += one.picked_again;
+            sum.bounce_dropped += one.bounce_dropped;
+            sum.inbox_forwarded += one.inbox_forwarded;
+            sum.lookups_asked += one.lookups_asked;
+            sum.lookups_dropped += one.lookups_dropped;
+            sum.durable_held += one.durable_held;
+        }
+        return sum;
+    }
+    void require_well() {
+        for (auto& client : clients) client->finish();
+        history.finish();
+        for (const auto& failure : history.failures()) FAIL_CHECK(failure);
+    }
+
+    World world;
+    Network network;
+    History history;
+    std::vector<std::unique_ptr<SimGateway>> gateways;
+    std::vector<std::unique_ptr<Client>> clients;
+};
+
+std::vector<std::string> lines_with(const std::string& headers, const std::string& name) {
+    std::vector<std::string> found;
+    for (std::size_t at = headers.find(name); at != std::string::npos; at = headers.find(name, at + 1)) {
+        const std::size_t value = at + name.size();
+        found.push_back(headers.substr(value, headers.find("\r\n", value) - value));
+    }
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("a traced message shows its path, and the hops multiply to its number", "[node][trace]") {
+    const bool durable = GENERATE(false, true);
+    CAPTURE(durable);
+    Row row(3, durable ? std::vector<std::string>{"orders.>"} : std::vector<std::string>{});
+    row.clients[2]->subscribe("orders.*", "", durable);
+    row.run(2s);
+    std::string headers;
+    std::string payload;
+    row.gateways[2]->observe_for_test([&](const MessageView& message) {
+        headers = message.headers();
+        payload = message.payload();
+    });
+    row.gateways[0]->publish(row.clients[0]->connection(), "orders.new", "", "hello",
+                             "NATS/1.0\r\nA: b\r\nTree-Trace: 1\r\n\r\n");
+    row.run(1s);
+    CAPTURE(headers);
+    CHECK(payload == "hello");
+    CHECK(headers.starts_with("NATS/1.0\r\nA: b\r\nTree-Trace: 1\r\n"));
+    CHECK(headers.ends_with("\r\n\r\n"));
+    const auto path = lines_with(headers, "Tree-Path: ");
+    const auto hops = lines_with(headers, "Tree-Hop: ");
+    REQUIRE(path.size() == 1);
+    REQUIRE(hops.size() == 3);
+    CHECK(hops[0].starts_with("g0 "));
+    CHECK(hops[0].ends_with(" 0"));
+    CHECK(hops[1].starts_with("g1 "));
+    CHECK(hops[1].ends_with(" 1"));
+    CHECK(hops[2].starts_with("g2 "));
+    CHECK(hops[2].ends_with(" 2"));
+    std::vector<PrimePower> powers;
+    for (const auto& hop : hops)
+        powers.push_back(PrimePower{std::stoul(hop.substr(3)), static_cast<std::uint32_t>(hop.back() - '0')});
+    powers.erase(powers.begin());
+    CHECK(path[0].substr(0, path[0].find(' ')) == multiply_out(powers));
+    // The gateway itself verifies it, from anywhere in the tree.
+    std::string all;
+    for (const auto& hop : hops) all += (all.empty() ? "" : "\n") + hop;
+    node::JsonWriter request;
+    request.open_object().member("path", path[0]).member("hops", all).close_object();
+    CHECK(row.ask_one("$TREE.REQ.g1.path.verify", request.text()).find("\"verified\":true") != std::string::npos);
+    node::JsonWriter wrong;
+    wrong.open_object().member("path", "1" + path[0]).member("hops", all).close_object();
+    CHECK(row.ask_one("$TREE.REQ.g1.path.verify", wrong.text()).find("\"verified\":false") != std::string::npos);
+}
+
+TEST_CASE("a group that lost its members where it was picked is picked again, once and for one taker",
+          "[node][bounce]") {
+    Row row(3);
+    row.clients[2]->subscribe("jobs", "workers", false);
+    row.history.excuse_order_in_groups(true);
+    for (int round = 0; round < 60; ++round) {
+        row.clients[1]->subscribe("jobs", "workers", false);
+        row.run(100ms);
+        // At the same moment: half of the messages are picked for g1 and find nobody there.
+        row.clients[0]->publish("jobs", Expect::exactly_once);
+        row.clients[1]->unsubscribe(row.clients[1]->subscriptions().size() - 1);
+        row.run(100ms);
+    }
+    CHECK(row.sum().bounced_back > 5);
+    CHECK(row.sum().picked_again == row.sum().bounced_back);
+    CHECK(row.sum().bounce_dropped == 0);
+    row.require_well();
+}
+
+TEST_CASE("a message that bounces when no member is left anywhere is dropped and counted", "[node][bounce]") {
+    Row row(2);
+    for (int round = 0; round < 20; ++round) {
+        row.clients[1]->subscribe("jobs", "workers", false);
+        row.run(100ms);
+        row.clients[0]->publish("jobs", Expect::at_most_once);
+        row.clients[1]->unsubscribe(row.clients[1]->subscriptions().size() - 1);
+        row.run(100ms);
+    }
+    CHECK(row.sum().bounced_back > 5);
+    CHECK(row.sum().bounce_dropped == row.sum().bounced_back);
+    row.require_well();
+}
+
+TEST_CASE("a reply finds a requester that has moved, by one question to the tree", "[node][lookup]") {
+    Row row(4);
+    row.clients[3]->subscribe(slow_service, "", false);
+    row.run(1s);
+    row.clients[0]->request(slow_service, true);
+    row.run(100ms);
+    row.clients[0]->move(*row.gateways[1]);
+    row.run(3s);
+    CHECK(row.sum().lookups_asked >= 1);
+    CHECK(row.sum().lookups_dropped == 0);
+    row.require_well();
+}
+
+TEST_CASE("a reply to nobody is dropped after a while, and the tree is not asked again at once", "[node][lookup]") {
+    Row row(3);
+    const ConnectionId connection = row.clients[0]->connection();
+    row.gateways[0]->publish(connection, "_INBOX.gone.1", "", "anybody?");
+    row.run(1s);
+    CHECK(row.sum().lookups_asked >= 1);
+    row.run(1500ms);
+    CHECK(row.sum().lookups_dropped == 1);
+    const auto asked = row.sum().lookups_asked;
+    row.gateways[0]->publish(connection, "_INBOX.gone.2", "", "anybody?");
+    row.run(1s);
+    CHECK(row.sum().lookups_asked == asked);
+}
+
+TEST_CASE("a durable publish right after a restart is held until it is known who wants it", "[node][hold]") {
+    Row row(2, {"orders.>"});
+    row.clients[0]->subscribe("orders.*", "", true);
+    row.run(2s);
+    row.clients[1]->publish("orders.1", Expect::durable);
+    row.run(1s);
+    // g1 dies and comes back cut off from g0: what it remembers decides, filters too, when its patience is over.
+    row.network.cut(0, 1, Cut::black_hole);
+    row.gateways[1]->crash(0);
+    row.gateways[1]->start();
+    row.clients[1]->connect();
+    row.clients[1]->publish("orders.1", Expect::durable);
+    row.run(10ms);
+    CHECK(row.sum().durable_held > 0);
+    CHECK(row.history.acknowledged_count() == 1);
+    row.run(5s);
+    CHECK(row.history.acknowledged_count() == 2);
+    row.network.heal_all();
+    row.run(30s);
+    row.require_well();
+}
+
+TEST_CASE("any client may ask any gateway, by name, by id or all of them", "[node][requests]") {
+    Row row(3, {"orders.>"});
+    row.clients[2]->subscribe("orders.*", "", true);
+    row.run(2s);
+    CHECK(node::json_string_member(row.ask_one("$TREE.REQ.g2.tree.status"), "name") == "g2");
+    const std::string id = base::to_hex(row.gateways[1]->id().view());
+    CHECK(node::json_string_member(row.ask_one("$TREE.REQ." + id + ".tree.status"), "name") == "g1");
+    CHECK(row.ask("$TREE.PING.tree.status").size() == 3);
+    CHECK(row.ask_one("$TREE.REQ.g0.tree.map").find("\"g2\"") != std::string::npos);
+    const std::string shown = row.ask_one("$TREE.REQ.g0.path.show", R"({"subject":"orders.new"})");
+    CAPTURE(shown);
+    CHECK(node::json_string_member(shown, "class") == "durable");
+    const std::string number = node::json_string_member(shown, "number");
+    const std::string explained = row.ask_one("$TREE.REQ.g0.path.explain", R"({"number":")" + number + R"("})");
+    CAPTURE(explained);
+    CHECK(explained.find("\"g1\"") != std::string::npos);
+    CHECK(explained.find("\"g2\"") != std::string::npos);
+    CHECK(node::json_string_member(explained, "rest") == "1");
+    CHECK_FALSE(
+        node::json_string_member(row.ask_one("$TREE.REQ.g0.path.explain", R"({"number":"x"})"), "error").empty());
+    CHECK_FALSE(node::json_string_member(row.ask_one("$TREE.REQ.g0.no.such.verb"), "error").empty());
+    row.clients[0]->publish("orders.1", Expect::durable);
+    row.run(2s);
+    CHECK(row.ask_one("$TREE.REQ.g0.queue.ls").find("\"backlog\":0") != std::string::npos);
+    CHECK(row.ask_one("$TREE.REQ.g2.queue.dump", R"({"from":"0"})").find("\"position\":1") != std::string::npos);
+    CHECK(row.ask_one("$TREE.REQ.g0.queue.where", R"({"record":"g0:1"})").find("has it") != std::string::npos);
+    CHECK_FALSE(node::json_string_member(row.ask_one("$TREE.REQ.g0.queue.where"), "error").empty());
+    row.require_well();
+}
