@@ -170,7 +170,8 @@ class OutputQueue {
     }
 
   private:
-    /// Pieces kept reserved by an empty queue; more is given back, so that a burst does not stay in an idle connection.
+    /// Room for pieces that an empty queue always keeps.  Above it, room that the last burst used by less than a
+    /// quarter is given back: a steady stream allocates nothing, and a burst does not stay in a connection for good.
     static constexpr std::size_t pieces_kept = 16;
 
     void add(Chunk* chunk, std::uint32_t begin, std::uint32_t end) {
@@ -180,18 +181,23 @@ class OutputQueue {
             return;
         }
         ChunkPool::hold(chunk);
+        if (pieces_.capacity() == 0) pieces_.reserve(pieces_kept);
         pieces_.push_back(Piece{chunk, begin, end});
+        if (pieces_.size() > pieces_peak_) pieces_peak_ = pieces_.size();
     }
 
     void rest() {
         if (own_ != nullptr) ChunkPool::drop(own_);
         own_ = nullptr;
-        if (pieces_.capacity() > pieces_kept) std::vector<Piece>().swap(pieces_);
+        if (pieces_.capacity() > pieces_kept && pieces_peak_ < pieces_.capacity() / 4)
+            std::vector<Piece>().swap(pieces_);
+        pieces_peak_ = 0;
     }
 
     ChunkPool* pool_;
     std::vector<Piece> pieces_;
     std::size_t first_ = 0;
+    std::size_t pieces_peak_ = 0;  // since the queue was empty last
     std::size_t size_ = 0;
     Chunk* own_ = nullptr;  // where append goes; one reference
 };
