@@ -266,7 +266,7 @@ bool Shard::publish(Client& from, const MessageView& message) {
     const std::uint32_t takers = fan_out(route, message, &from);
     bool remote = false;
     if (node_ != nullptr &&
-        (!route.gateways.empty() || !picks_.empty() || (takers == 0 && node_->is_inbox(message.subject)))) {
+        (!route.gateways.empty() || !picks_.empty() || node_->may_be_reply(message.subject))) {
         remote =
             node_->publish_volatile(message, route, picks_, from.connection, now_) != routing::node::Remote::nobody;
         if (links_full_) rest(from, stall_ms_max);

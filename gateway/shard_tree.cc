@@ -134,7 +134,7 @@ bool Shard::work_for_node_once(base::Instant now) {
     for (base::ByteView in = publishes; next_delivery(in, mail);) {
         Route& route = router_.route(mail.message.account, mail.message.subject);
         const auto takers = fan_out(route, mail.message, nullptr);
-        if (!route.gateways.empty() || !picks_.empty() || (takers == 0 && node_->is_inbox(mail.message.subject))) {
+        if (!route.gateways.empty() || !picks_.empty() || node_->may_be_reply(mail.message.subject)) {
             (void)node_->publish_volatile(mail.message, route, picks_, routing::node::node_connection, now);
         }
         worked = true;

@@ -137,9 +137,9 @@ void Node::on_interest(ShardIndex shard, std::span<const InterestChange> changes
         const std::string_view root = std::string_view(change.filter).substr(0, change.filter.find('.'));
         if (!tree_->is_propagated(change.filter)) {
             if (!is_inbox_filter(change.filter, root)) continue;
-            const auto key = std::make_pair(change.account, std::string(inbox_prefix(change.filter)));
+            InboxKey key{change.account, std::string(inbox_prefix(change.filter))};
             if (*weight != 0) {
-                own_inboxes_[key].emplace(change.filter, change.queue);
+                own_inboxes_[std::move(key)].emplace(change.filter, change.queue);
             } else if (const auto found = own_inboxes_.find(key); found != own_inboxes_.end()) {
                 found->second.erase({change.filter, change.queue});
                 if (found->second.empty()) own_inboxes_.erase(found);

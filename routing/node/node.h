@@ -24,6 +24,8 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "routing/base/prng.h"
@@ -140,8 +142,11 @@ class Node final : private peer::TreeEvents {
 
     // --- Volatile messages ------------------------------------------------------------------------------------------
 
-    /// True if `subject` is an inbox, so that publish_volatile must be called although no gateway is in the route.
-    [[nodiscard]] bool is_inbox(std::string_view subject) const;
+    /// True if publish_volatile must be called although no gateway is in the route: `subject` is an inbox, which may be
+    /// elsewhere (also when somebody here, with a wide filter, takes the message too).
+    [[nodiscard]] bool may_be_reply(std::string_view subject) const {
+        return reachable_count_ != 0 && is_inbox(subject);
+    }
 
     /// Sends what other gateways are to get of a message: the route's reachable plain gateways and `picks`.  A reply to
     /// an inbox that is not of this gateway goes where it lives.  No allocation when the route is cached and there is
@@ -212,6 +217,32 @@ class Node final : private peer::TreeEvents {
   private:
     friend class TreeRequests;
 
+    /// (account, inbox prefix) of this gateway's clients -> (filter, queue) of theirs.
+    struct InboxKey {
+        AccountId account = account_global;
+        std::string prefix;
+    };
+    struct InboxView {
+        AccountId account = account_global;
+        std::string_view prefix;
+    };
+    struct InboxHash {
+        using is_transparent = void;
+        template <typename Key>
+        std::size_t operator()(const Key& key) const {
+            return base::hash_bytes(key.prefix, key.account);
+        }
+    };
+    struct InboxEqual {
+        using is_transparent = void;
+        template <typename A, typename B>
+        bool operator()(const A& a, const B& b) const {
+            return a.account == b.account && std::string_view(a.prefix) == std::string_view(b.prefix);
+        }
+    };
+    using OwnInboxes =
+        std::unordered_map<InboxKey, std::set<std::pair<std::string, std::string>>, InboxHash, InboxEqual>;
+
     /// A message to send once the call that it came up in is over: the tree is not called from within its own events.
     struct Outgoing {
         enum class Kind : std::uint8_t {
@@ -249,12 +280,14 @@ class Node final : private peer::TreeEvents {
     void advisory(std::string_view kind, std::string_view json) override;
 
     // node_volatile.cc
+    [[nodiscard]] bool is_inbox(std::string_view subject) const;
     [[nodiscard]] std::string_view account_name(AccountId account) const;
     [[nodiscard]] std::optional<AccountId> account_of(std::string_view name) const;
     TargetSetId remote_targets(Route& route, std::span<const GroupPick> picks, AccountId account);
     Remote send(const MessageView& message, TargetSetId targets, std::uint8_t flags);
     Remote publish_to_inbox(const MessageView& message, TargetSet targets, ConnectionId publisher);
     void show_trace(base::ByteView trace, MessageView& message);
+    TargetSetId reply_target(GatewayIndex gateway, AccountId account);
     void ask_for_inbox(std::string_view account, std::string_view subject);
     void inbox_found(GatewayIndex gateway, AccountId account, std::string_view subject);
     void on_question(GatewayIndex from, base::ByteView body);
@@ -296,8 +329,8 @@ class Node final : private peer::TreeEvents {
     Holds holds_;
     bool resume_for_interest_ = false;  // something became known since holds were looked at
     base::Instant syncing_since_;
-    std::map<std::pair<AccountId, std::string>, std::set<std::pair<std::string, std::string>>>
-        own_inboxes_;  // prefix -> (filter, queue) of our clients
+    OwnInboxes own_inboxes_;
+    std::vector<TargetSetId> reply_targets_;  // by gateway: plain service there alone
     InboxMemory inboxes_;
     Lookups lookups_;
     std::vector<Outgoing> outgoing_;

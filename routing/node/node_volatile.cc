@@ -103,11 +103,16 @@ Remote Node::publish_volatile(const MessageView& message, const TargetSet& targe
 
 Remote Node::publish_to_inbox(const MessageView& message, TargetSet targets, ConnectionId publisher) {
     const std::string_view prefix = inbox_prefix(message.subject);
-    const bool ours = !own_inboxes_.empty() && own_inboxes_.contains({message.account, std::string(prefix)});
+    const bool ours = own_inboxes_.contains(InboxView{message.account, prefix});
     std::uint8_t flags = 0;
     if (!ours) {
         const auto found = inboxes_.find(message.account, prefix, now_);
         const bool known = found.answer == InboxMemory::Answer::lives_at && tree_->is_reachable(found.gateway);
+        if (known && targets.empty()) {  // the usual case, without an allocation
+            ++counters_.inbox_routed;
+            ++counters_.volatile_out;
+            return send(message, reply_target(found.gateway, message.account), flag_inbox);
+        }
         if (known) {
             add_plain(targets, found.gateway);
             flags = flag_inbox;
@@ -137,6 +142,14 @@ Remote Node::publish_to_inbox(const MessageView& message, TargetSet targets, Con
     return send(message, sets_.intern(targets, message.account), flags);
 }
 
+TargetSetId Node::reply_target(GatewayIndex gateway, AccountId account) {
+    BASE_CHECK(account == account_global);  // one table until there are more accounts
+    if (reply_targets_.size() <= gateway) reply_targets_.resize(gateway + 1);
+    TargetSetId& id = reply_targets_[gateway];
+    if (sets_.get(id) == nullptr) id = sets_.intern(TargetSet{Target{gateway, true, {}}}, account);
+    return id;
+}
+
 void Node::ask_for_inbox(std::string_view account, std::string_view subject) {
     ++counters_.lookups_asked;
     const base::Bytes body = encode(InboxQuestion{account, subject});
@@ -150,7 +163,7 @@ void Node::on_question(GatewayIndex from, base::ByteView body) {
     if (!question) return;
     const auto account = account_of(question->account);
     if (!account || (*account & durable_account(0)) != 0) return;
-    if (!own_inboxes_.contains({*account, std::string(inbox_prefix(question->subject))})) return;
+    if (!own_inboxes_.contains(InboxView{*account, inbox_prefix(question->subject)})) return;
     ++counters_.lookups_answered;
     tree_->send_to_gateway(from, static_cast<std::uint8_t>(GatewayMessage::lookup_here), body, now_);
 }

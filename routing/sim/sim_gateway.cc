@@ -48,10 +48,9 @@ base::Bytes SimSigner::random(std::size_t size) {
     return bytes;
 }
 
-SimGateway::SimGateway(World& world, Network& network, History& history, GatewaySetup setup)
+SimGateway::SimGateway(World& world, Network& network, GatewaySetup setup)
     : world_(world),
       network_(network),
-      history_(history),
       setup_(std::move(setup)),
       id_(id_of(world, setup_.host)),
       prng_(world.stream(0x9a7e0000 + setup_.host)) {}
@@ -415,7 +414,7 @@ bool SimGateway::route(ConnectionId connection, const Publish& publish) {
         }
     }
     node::Remote remote = node::Remote::nobody;
-    if (!route.gateways.empty() || !picks.empty() || node_->is_inbox(message.subject))
+    if (!route.gateways.empty() || !picks.empty() || node_->may_be_reply(message.subject))
         remote = node_->publish_volatile(message, route, picks, connection, world_.now());
     if (takers != 0 || remote != node::Remote::nobody || message.reply.empty()) return true;
     if (connection != node::node_connection && node_->hold_request(connection, world_.now())) return false;

@@ -16,7 +16,6 @@
 #include "routing/node/node.h"
 #include "routing/queue/memory_store.h"
 #include "routing/router.h"
-#include "routing/sim/history.h"
 #include "routing/sim/network.h"
 #include "routing/sim/sim_store.h"
 #include "routing/sim/world.h"
@@ -53,7 +52,7 @@ class SimSigner final : public peer::Signer {
 /// See the head of this file.  Threads: one.
 class SimGateway final : public node::NodeHost, public NetworkUser {
   public:
-    SimGateway(World& world, Network& network, History& history, GatewaySetup setup);
+    SimGateway(World& world, Network& network, GatewaySetup setup);
     ~SimGateway() override;
 
     // --- Life
@@ -168,7 +167,6 @@ class SimGateway final : public node::NodeHost, public NetworkUser {
 
     World& world_;
     Network& network_;
-    History& history_;
     GatewaySetup setup_;
     GatewayId id_;
     base::Prng prng_;

@@ -101,7 +101,7 @@ void Run::set_up() {
         setup.listens = options.chain || host == 0 || prng.chance(4, 5);
         if (options.durable && (host == 0 || prng.chance(1, 4))) setup.durable.push_back("orders.>");
         if (setup.listens) listening.push_back(host);
-        gateways.push_back(std::make_unique<SimGateway>(world, network, history, std::move(setup)));
+        gateways.push_back(std::make_unique<SimGateway>(world, network, std::move(setup)));
     }
     for (auto& gateway : gateways)
         world.after(base::Duration(std::chrono::milliseconds(prng.below(1500))), [&gateway] { gateway->start(); });
@@ -260,6 +260,8 @@ std::string Run::unrest() {
         if (!status.synced) return gateway->name() + " is still syncing";
         if (status.root_id != first.root_id) return gateway->name() + " has another root than g0";
         if (status.digest != first.digest) return gateway->name() + " has another digest than g0";
+        if (gateway->node().registry().size() > gateways.size() || status.gateways.size() > gateways.size())
+            return gateway->name() + " knows more gateways than there are";
         if (gateway->held() != 0) return gateway->name() + " holds publishes";
     }
     return {};

@@ -26,7 +26,7 @@ struct Row {
             setup.name = "g" + std::to_string(host);
             if (host != 0) setup.join.push_back(Network::address_of(host - 1));
             if (host == 0) setup.durable = durable;
-            gateways.push_back(std::make_unique<SimGateway>(world, network, history, setup));
+            gateways.push_back(std::make_unique<SimGateway>(world, network, setup));
             clients.push_back(std::make_unique<Client>(world, history, *gateways.back(), host));
         }
         for (auto& gateway : gateways) gateway->start();
