@@ -133,7 +133,7 @@ bool Shard::work_for_node_once(base::Instant now) {
     const base::Bytes publishes = std::exchange(node_publishes_, {});
     for (base::ByteView in = publishes; next_delivery(in, mail);) {
         Route& route = router_.route(mail.message.account, mail.message.subject);
-        const auto takers = fan_out(route, mail.message, nullptr);
+        (void)fan_out(route, mail.message, nullptr);
         if (!route.gateways.empty() || !picks_.empty() || node_->may_be_reply(mail.message.subject)) {
             (void)node_->publish_volatile(mail.message, route, picks_, routing::node::node_connection, now);
         }
