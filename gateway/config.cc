@@ -159,14 +159,6 @@ FlagGroup server_flags(Draft& draft) {
                 text_flag({"l", "log"}, "FILE", "log to this file (default: stderr); SIGUSR1 opens it anew",
                           config.log_file),
                 switch_flag({"D", "debug"}, "log what helps to find a fault", config.debug),
-                switch_flag({"V", "trace"}, "log every protocol line", config.trace),
-                {{"DV"},
-                 "",
-                 "both",
-                 [&config](std::string_view text) {
-                     config.debug = config.trace = text == "true";
-                     return std::string();
-                 }},
                 {{"shards"},
                  "N",
                  "event loops (only 1 for now)",
@@ -210,15 +202,7 @@ FlagGroup tree_flags(Draft& draft) {
                                          draft.secret_file)),
                 refused({"secret", "tree-secret"}, "SECRET",
                         "a secret on the command line is seen by every user of the machine: use --secret-file"),
-                of_tree(draft, {{"max-children"},
-                                "N",
-                                "gateways below this one before others are sent further down (default: 10)",
-                                [&tree](std::string_view text) {
-                                    long children = 0;
-                                    std::string wrong = read_number(text, 1, children_max, children);
-                                    tree.children_max = static_cast<std::uint32_t>(children);
-                                    return wrong;
-                                }}),
+                refused({"max-children"}, "N", not_yet),
             }};
 }
 
@@ -267,8 +251,8 @@ FlagGroup refused_flags() {
     FlagGroup group{"", {}};
     group.flags.push_back(refused({"c", "config"}, "FILE", not_yet));
     group.flags.push_back(refused({"t"}, "", stock_not_yet));
-    for (const std::string_view name : {"VV", "DVV", "T", "logtime", "logtime_utc", "s", "syslog", "js", "jetstream",
-                                        "tls", "tlsverify", "no_advertise", "help_tls"}) {
+    for (const std::string_view name : {"V", "trace", "VV", "DV", "DVV", "T", "logtime", "logtime_utc", "s", "syslog",
+                                        "js", "jetstream", "tls", "tlsverify", "no_advertise", "help_tls"}) {
         group.flags.push_back(refused({name}, "", stock_not_yet));
     }
     for (const std::string_view name : {"m",

@@ -19,9 +19,6 @@ namespace gateway {
 inline constexpr std::uint16_t client_port_default = 4222;
 /// Source: DESIGN 4.6.
 inline constexpr std::uint16_t tree_port_default = 7522;
-inline constexpr std::uint32_t children_default = 10;
-/// A parent with more children than this would spend its time on heartbeats.
-inline constexpr std::uint32_t children_max = 250;
 /// How many addresses `--join` takes.  A tree needs one.
 inline constexpr std::size_t join_addresses_max = 64;
 /// How many durable filters a gateway may be given.  Each is a local queue and a log entry at every member.
@@ -49,7 +46,6 @@ struct TreeConfig {
     std::string advertise;          ///< see advertised_address()
     std::string name = "treegate";  ///< of the tree; gateways of another are refused
     std::string secret;             ///< empty: none
-    std::uint32_t children_max = children_default;
 };
 
 /// Durable subjects; DESIGN 5.
@@ -66,7 +62,6 @@ struct Config {
     std::string ports_file_dir;
     std::string log_file;  ///< empty: stderr
     bool debug = false;
-    bool trace = false;
     std::uint32_t shards = 1;
 
     std::optional<TreeConfig> tree;  ///< empty: a NATS server on its own

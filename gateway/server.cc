@@ -219,7 +219,7 @@ class Server final : public ShardHost {
 
 int run_gateway(const Config& config) {
     Log log;
-    log.set_levels(config.debug, config.trace);
+    log.set_levels(config.debug, false);
     if (!config.log_file.empty()) {
         if (const auto opened = log.open(config.log_file); !opened.ok()) {
             log.fatal(opened.error());
