@@ -295,6 +295,7 @@ std::string TreeRequests::path_verify(std::string_view path, std::string_view ho
     const std::string product = multiply_out(powers);
     // A path with several targets is more than one message's hops: theirs must divide it.
     std::vector<Prime> primes;
+    primes.reserve(primes.size() + powers.size());
     for (const PrimePower& power : powers) primes.push_back(power.prime);
     const auto factored = factor_number(number, primes);
     if (!factored) return error_answer("the request needs a \"path\" that begins with its number");
