@@ -166,6 +166,22 @@ TEST_CASE("a message that bounces when no member is left anywhere is dropped and
     row.require_well();
 }
 
+TEST_CASE("who listens to everything where a request is answered does not cut the requester off", "[node][lookup]") {
+    Row row(3);
+    row.clients[1]->subscribe(">", "", false);
+    row.clients[2]->subscribe(">", "", false);
+    row.clients[2]->subscribe("svc.*", "", false);
+    row.run(1s);
+    std::size_t replies_seen = 0;
+    row.gateways[1]->observe_for_test([&](const MessageView& message) {
+        if (message.subject.starts_with("_INBOX.c0.")) ++replies_seen;
+    });
+    row.clients[0]->request("svc.1", true);
+    row.run(3s);
+    CHECK(replies_seen == 1);
+    row.require_well();
+}
+
 TEST_CASE("a reply finds a requester that has moved, by one question to the tree", "[node][lookup]") {
     Row row(4);
     row.clients[3]->subscribe(slow_service, "", false);
