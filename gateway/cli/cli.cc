@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "gateway/cli/render.h"
+#include "gateway/cli/sim.h"
 #include "gateway/cli/tree_client.h"
 #include "gateway/cli/verify.h"
 #include "gateway/flags.h"
@@ -24,6 +25,9 @@ using Json = nlohmann::json;
 
 /// Pages of one `queue dump`, so that a gateway that always says "more" cannot keep us for ever.
 constexpr int dump_pages_max = 100'000;
+
+/// The one subcommand that asks nobody.
+constexpr std::string_view sim_word = "sim";
 
 /// One subcommand.
 struct Command {
@@ -217,12 +221,14 @@ int run_asking(const Command& command, const Options& options, std::span<const s
 }  // namespace
 
 bool is_command(std::span<const char* const> arguments) {
+    if (!arguments.empty() && std::string_view(arguments[0]) == sim_word) return true;
     return !arguments.empty() && std::any_of(commands.begin(), commands.end(),
                                              [&](const Command& command) { return command.room == arguments[0]; });
 }
 
 int run_command_for_test(std::span<const char* const> arguments, std::istream& in, std::ostream& out,
                          std::ostream& error) {
+    if (std::string_view(arguments[0]) == sim_word) return run_sim(arguments.subspan(1), out, error);
     Options options;
     const std::vector<FlagGroup> groups = flags_of(options);
     const FlagOutcome flags = read_flags(arguments.subspan(1), groups);

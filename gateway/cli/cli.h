@@ -1,4 +1,5 @@
-// `treegate tree|path|queue ...`: asks a running gateway over NATS and shows its answer, as a table or as JSON.
+// `treegate tree|path|queue ...`: asks a running gateway over NATS and shows its answer, as a table or as JSON; and
+// `treegate sim`, which asks nobody.
 // Leaves to others: the answers (routing/node/tree_requests).
 #pragma once
 

@@ -42,10 +42,26 @@ std::string server_id() {
 
 }  // namespace
 
-TEST_CASE("the words tree, path and queue are commands; flags and other words are not", "[gateway][cli]") {
-    for (const char* word : {"tree", "path", "queue"}) CHECK(is_command(std::vector<const char*>{word}));
+TEST_CASE("the words tree, path, queue and sim are commands; flags and other words are not", "[gateway][cli]") {
+    for (const char* word : {"tree", "path", "queue", "sim"}) CHECK(is_command(std::vector<const char*>{word}));
     for (const char* word : {"trees", "--json", "", "help"}) CHECK_FALSE(is_command(std::vector<const char*>{word}));
     CHECK_FALSE(is_command({}));
+}
+
+TEST_CASE("sim runs seeds and asks nobody", "[gateway][cli]") {
+    const Run two = run({"sim", "--seed", "11", "--seeds=2", "--gateways", "3"});
+    CHECK(two.code == 0);
+    CHECK(has(two.out, "2 seeds, 0 failed"));
+    CHECK(two.error.empty());
+    CHECK(has(run({"sim", "--seed", "11", "--verbose"}).out, "seed 11: "));
+    CHECK(has(run({"sim", "--help"}).out, "--seeds"));
+    for (const auto& wrong : std::vector<std::vector<std::string>>{
+             {"sim", "--seed", "x"}, {"sim", "--gateways", "257"}, {"sim", "more"}, {"sim", "--no-such"}}) {
+        CAPTURE(wrong);
+        const Run result = run(wrong);
+        CHECK(result.code == 1);
+        CHECK(has(result.error, "Usage:"));
+    }
 }
 
 TEST_CASE("a request names the gateway that is connected to, and its answer is shown", "[gateway][cli]") {
