@@ -41,7 +41,8 @@ Client& Shard::open(routing::ConnectionId id, std::string ip, base::Instant now)
     client.session.greet(scratch_);
     put(client, scratch_);
     scratch_.clear();
-    schedule(client.session.next_deadline());
+    next_sweep_ = std::min(next_sweep_, client.session.next_deadline());
+    schedule(next_sweep_);
     return client;
 }
 
@@ -265,8 +266,7 @@ bool Shard::publish(Client& from, const MessageView& message) {
     }
     const std::uint32_t takers = fan_out(route, message, &from);
     bool remote = false;
-    if (node_ != nullptr &&
-        (!route.gateways.empty() || !picks_.empty() || node_->may_be_reply(message.subject))) {
+    if (node_ != nullptr && (!route.gateways.empty() || !picks_.empty() || node_->may_be_reply(message.subject))) {
         remote =
             node_->publish_volatile(message, route, picks_, from.connection, now_) != routing::node::Remote::nobody;
         if (links_full_) rest(from, stall_ms_max);
@@ -366,6 +366,14 @@ void Shard::rest_publishers() {
 void Shard::tick(base::Instant now) {
     now_ = now;
     next_tick_ = base::instant_max;
+    if (next_sweep_ <= now) sweep(now);
+    schedule(next_sweep_);
+    for (const Client* publisher : resting_) schedule(publisher->stalled_until);
+}
+
+/// Looks at every client's PING timer.
+void Shard::sweep(base::Instant now) {
+    next_sweep_ = base::instant_max;
     std::vector<Client*> stale;
     for (auto& [id, client] : clients_) {
         if (client->closing) continue;
@@ -378,10 +386,10 @@ void Shard::tick(base::Instant now) {
                 continue;
             }
         }
-        schedule(client->session.next_deadline());
+        next_sweep_ = std::min(next_sweep_, client->session.next_deadline());
     }
+    if (next_sweep_ != base::instant_max) next_sweep_ = std::max(next_sweep_, now + sweep_interval_min);
     for (Client* client : stale) stop(*client, true, compat::closed_reason(client->session.close_reason()));
-    for (const Client* publisher : resting_) schedule(publisher->stalled_until);
 }
 
 void Shard::end_turn(base::Instant now) {

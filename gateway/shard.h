@@ -122,6 +122,9 @@ inline constexpr std::uint8_t stall_ms_max = 10;
 inline constexpr std::uint8_t stall_ms_min = 2;   ///< Source: nats-server stallClientMinDuration
 inline constexpr std::uint8_t stall_ms_full = 5;  ///< Source: nats-server stallClientMaxDuration
 
+/// PING timers are looked at together, at most this often, so that many clients cost little.
+inline constexpr base::Duration sweep_interval_min = std::chrono::milliseconds(100);
+
 /// Threads: its loop's alone, except for the mail queues.
 class Shard final {
   public:
@@ -209,6 +212,7 @@ class Shard final {
                     Client* from, std::uint32_t group_index = routing::index_none);
     void append(Client& to, std::string_view head, const routing::MessageView& message);
     void after_append(Client& to, Client* from);
+    void sweep(base::Instant now);
     bool count_delivery(const Subscriber& subscriber, std::uint32_t slot);
     void render_tails(const compat::OutgoingMessage& message);
     /// Once no route is being walked: ends what had its last message and cuts who is too slow.
@@ -301,6 +305,7 @@ class Shard final {
     bool links_full_ = false;
     base::Instant now_{};
     base::Instant next_tick_ = base::instant_max;
+    base::Instant next_sweep_ = base::instant_max;  // when some PING timer is due
     ShardCounters counters_;
 };
 
