@@ -74,7 +74,8 @@ void ClientSocket::on_written() {
 void ClientSocket::on_closed(io::CloseReason reason) {
     shard_.closed(*client_, loop_.now());
     client_ = nullptr;
-    gone_(*this, reason);
+    const Gone gone = std::move(gone_);  // it may destroy this socket
+    gone(*this, reason);
 }
 
 }  // namespace gateway
