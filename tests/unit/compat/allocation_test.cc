@@ -1,49 +1,11 @@
 // The hot path allocates nothing.  This program counts every allocation of its process.
-#include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <cstdlib>
-#include <new>
 #include <string>
 
 #include "compat/client_session.h"
 #include "compat/nats_writer.h"
-
-namespace {
-std::atomic<std::size_t> allocations{0};
-
-void* counted(std::size_t size) {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-    void* memory = std::malloc(size == 0 ? 1 : size);
-    if (memory == nullptr) std::abort();
-    return memory;
-}
-}  // namespace
-
-void* operator new(std::size_t size) {
-    return counted(size);
-}
-void* operator new[](std::size_t size) {
-    return counted(size);
-}
-void* operator new(std::size_t size, const std::nothrow_t& /*tag*/) noexcept {
-    return counted(size);
-}
-void* operator new[](std::size_t size, const std::nothrow_t& /*tag*/) noexcept {
-    return counted(size);
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete[](void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
+#include "tests/support/count_allocations.h"
 
 using namespace compat;
 
@@ -95,9 +57,9 @@ TEST_CASE("publishing and delivering allocates nothing at steady state", "[compa
         input += "HPUB a.b 18 20\r\nNATS/1.0\r\nA: b\r\n\r\nhi\r\nPING\r\n";
     }
     loop.feed(input);
-    const std::size_t before = allocations.load();
+    const std::size_t before = support::allocations();
     for (int i = 0; i < 10; ++i) loop.feed(input);
-    CHECK(allocations.load() == before);
+    CHECK(support::allocations() == before);
     CHECK(loop.publishes == 11 * 300);
 }
 
@@ -113,9 +75,9 @@ TEST_CASE("small messages that are cut by reads allocate nothing either", "[comp
         }
     };
     in_pieces(100);
-    const std::size_t before = allocations.load();
+    const std::size_t before = support::allocations();
     for (const std::size_t size : {1, 7, 100, 1000}) in_pieces(size);
-    CHECK(allocations.load() == before);
+    CHECK(support::allocations() == before);
     CHECK(loop.publishes == 5 * 50);
 }
 

@@ -1,49 +1,11 @@
 // A program of its own: it counts what operator new is asked for.
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "engine_network.h"
 #include "routing/peer/path_engine.h"
-
-namespace {
-std::uint64_t allocations = 0;
-}
-
-// All forms that the library has are replaced, so that a sanitizer finds each delete with its new.  Not inlined, as GCC
-// would take the free() inside for the partner of the new outside.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-    ++allocations;
-    if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
-    throw std::bad_alloc();
-}
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-    ++allocations;
-    return std::malloc(size == 0 ? 1 : size);
-}
-[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
-    ++allocations;
-    const auto unit = static_cast<std::size_t>(alignment);
-    if (void* memory = std::aligned_alloc(unit, (size + unit - 1) / unit * unit)) return memory;
-    throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, const std::nothrow_t&) noexcept {
-    std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
-    std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-    std::free(memory);
-}
+#include "tests/support/count_allocations.h"
 
 namespace routing::peer {
 namespace {
@@ -85,14 +47,14 @@ struct Warm {
 
     // 500 records from the origin through the transit to all targets; returns what each of the two stages allocated.
     std::pair<std::uint64_t, std::uint64_t> turn(Lane lane) {
-        std::uint64_t before = allocations;
+        std::uint64_t before = support::allocations();
         for (int i = 0; i < 500; ++i) send(subjects[static_cast<std::size_t>(i) % subjects.size()], lane);
-        const std::uint64_t ingress = allocations - before;
-        before = allocations;
+        const std::uint64_t ingress = support::allocations() - before;
+        before = support::allocations();
         net.carry(0, 0, lane);
         net.carry(1, 1, lane);
         net.carry(1, 2, lane);
-        return {ingress, allocations - before};
+        return {ingress, support::allocations() - before};
     }
 
     std::vector<std::string> subjects{"orders.one.of.many.that.are.not.short", "orders.another.that.is.not.short", "x"};

@@ -1,41 +1,9 @@
+// A program of its own: it counts what operator new is asked for.  A message must not cost one.
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <cstdlib>
-#include <new>
 
+#include "tests/support/count_allocations.h"
 #include "tests/unit/queue/engine_fixture.h"
-
-// A program of its own: it counts what operator new is asked for.  A message must not cost one.
-namespace {
-std::size_t allocations = 0;
-
-// Not inlined, or GCC takes free() for a mismatched delete.
-[[gnu::noinline]] void* counted(std::size_t size) {
-    ++allocations;
-    return std::malloc(size == 0 ? 1 : size);
-}
-[[gnu::noinline]] void released(void* memory) {
-    std::free(memory);
-}
-}  // namespace
-
-// All forms that the library has are replaced, so that a sanitizer finds each delete with its new.
-void* operator new(std::size_t size) {
-    if (void* memory = counted(size)) return memory;
-    throw std::bad_alloc();
-}
-void* operator new(std::size_t size, const std::nothrow_t& /*tag*/) noexcept {
-    return counted(size);
-}
-void operator delete(void* memory) noexcept {
-    released(memory);
-}
-void operator delete(void* memory, std::size_t /*size*/) noexcept {
-    released(memory);
-}
-void operator delete(void* memory, const std::nothrow_t& /*tag*/) noexcept {
-    released(memory);
-}
 
 using namespace routing;
 using namespace routing::queue;
@@ -89,10 +57,10 @@ std::uint64_t run(std::size_t count, std::size_t batch) {
 
 TEST_CASE("a message costs no allocation, a commit a few", "[queue][durable]") {
     run(2000, 500);
-    const std::size_t before = allocations;
+    const std::size_t before = support::allocations();
     const std::uint64_t sent = run(100000, 500);
     CHECK(sent >= 90000);
-    const std::size_t each_commit = (allocations - before) / 200;
+    const std::size_t each_commit = (support::allocations() - before) / 200;
     CAPTURE(each_commit);
     CHECK(each_commit < 100);
 }
