@@ -157,8 +157,8 @@ FlagGroup server_flags(Draft& draft) {
                 text_flag({"ports_file_dir"}, "DIR", "write treegate_<pid>.ports there: the ports in use, as JSON",
                           config.ports_file_dir),
                 text_flag({"l", "log"}, "FILE", "log to this file (default: stderr); SIGUSR1 opens it anew",
-                          config.log_file),
-                switch_flag({"D", "debug"}, "log what helps to find a fault", config.debug),
+                          config.log.file),
+                switch_flag({"D", "debug"}, "log what helps to find a fault", config.log.debug),
                 {{"shards"},
                  "N",
                  "event loops (only 1 for now)",
@@ -356,6 +356,11 @@ std::optional<std::string> process_environment(const char* name) {
     const char* value = std::getenv(name);
     if (value == nullptr) return std::nullopt;
     return value;
+}
+
+std::uint32_t shard_count(const Config& config, std::uint32_t cores) {
+    if (config.shards != 0) return config.shards;
+    return std::clamp(cores, 2U, shards_max + 1) - 1;
 }
 
 std::string advertised_address(const TreeConfig& tree, std::uint16_t port) {

@@ -1,11 +1,13 @@
-// What the operator asked for: flags and environment, checked once, as one plain struct.
+// What the operator asked for: config file, flags and environment, checked once, as one plain struct.
 // Flags are written as in Go (one or two dashes, `-p 4222` or `--port=4222`), so that the command lines of stock
 // nats-server work; the ones below that line are ours.
 // Leaves to others: the config file (later; it is refused by name until then), opening anything.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,10 +15,35 @@
 #include <variant>
 #include <vector>
 
+#include "compat/nats_limits.h"
+#include "routing/base/time.h"
+
 namespace gateway {
 
 /// Source: nats-server server/const.go DEFAULT_PORT, DEFAULT_HOST.
 inline constexpr std::uint16_t client_port_default = 4222;
+/// Connections of clients at most.  Source: nats-server server/const.go DEFAULT_MAX_CONNECTIONS.
+inline constexpr std::uint32_t connections_max_default = 65536;
+/// Bytes that may wait for one client before it is cut as a slow consumer.
+/// Source: nats-server server/const.go MAX_PENDING_SIZE.
+inline constexpr std::uint64_t pending_bytes_max_default = std::uint64_t{64} * 1024 * 1024;
+/// The most that max_payload and max_control_line may be set to.  Unit: bytes.
+/// Source: nats-server opts.go, "value is too big".
+inline constexpr std::uint32_t payload_bytes_most = 0x7fffffff;
+/// Above it a gateway warns at its start.  Unit: bytes.  Source: nats-server server/const.go MAX_PAYLOAD_MAX_SIZE.
+inline constexpr std::uint32_t payload_bytes_advised = std::uint32_t{8} * 1024 * 1024;
+/// The most that max_sub_tokens may be set to.  Source: nats-server opts.go (a uint8).
+inline constexpr std::uint32_t sub_tokens_most = 255;
+/// Source: nats-server server/const.go DEFAULT_FLUSH_DEADLINE.
+inline constexpr base::Duration write_deadline_default = std::chrono::seconds(10);
+/// Source: nats-server server/const.go DEFAULT_LAME_DUCK_DURATION, DEFAULT_LAME_DUCK_GRACE_PERIOD; opts.go.
+inline constexpr base::Duration lame_duck_duration_default = std::chrono::minutes(2);
+inline constexpr base::Duration lame_duck_grace_default = std::chrono::seconds(10);
+inline constexpr base::Duration lame_duck_duration_least = std::chrono::seconds(30);
+/// Event loops of one gateway at most.  Source: DESIGN 3.
+inline constexpr std::uint32_t shards_max = 8;
+/// The longest that a loop may look for work before it sleeps (--spin).  Source: ours: beyond it a core is only heated.
+inline constexpr base::Duration spin_max = std::chrono::milliseconds(100);
 /// Source: DESIGN 4.6.
 inline constexpr std::uint16_t tree_port_default = 7522;
 /// How many addresses `--join` takes.  A tree needs one.
@@ -55,21 +82,77 @@ struct DurableConfig {
     std::uint64_t dump_keep = dump_keep_default;
 };
 
+/// What clients are held to.  Names as in the config file of stock NATS.
+struct LimitsConfig {
+    std::uint32_t max_payload = static_cast<std::uint32_t>(compat::payload_bytes_max);            ///< bytes
+    std::uint32_t max_control_line = static_cast<std::uint32_t>(compat::control_line_bytes_max);  ///< bytes
+    std::uint32_t max_connections = connections_max_default;      ///< 0: nobody may connect
+    std::uint32_t max_subscriptions = compat::subscriptions_max;  ///< of one connection; 0: no limit
+    std::uint32_t max_sub_tokens = 0;                             ///< tokens of a SUB's subject; 0: no limit
+    std::uint64_t max_pending = pending_bytes_max_default;        ///< bytes
+    base::Duration ping_interval = compat::ping_interval;
+    std::uint32_t ping_max = compat::ping_out_max;
+    base::Duration write_deadline = write_deadline_default;
+    bool no_header_support = false;
+    bool no_fast_producer_stall = false;
+
+    friend bool operator==(const LimitsConfig&, const LimitsConfig&) = default;
+};
+
+/// What is logged, how, and where to.
+struct LogConfig {
+    std::string file;  ///< empty: stderr
+    bool debug = false;
+    bool trace = false;          ///< the protocol, line by line
+    bool trace_verbose = false;  ///< what the system account does as well
+    bool trace_headers = false;  ///< of messages only the headers
+    bool time = true;            ///< each line begins with the time
+    bool time_utc = false;
+    std::uint64_t size_limit = 0;        ///< of the file; bytes; above it it is rotated; 0: never
+    std::uint32_t max_files = 0;         ///< the file and its backups; 0: all are kept
+    std::uint32_t traced_bytes_max = 0;  ///< of a message that is traced; 0: all of it
+    bool syslog = false;
+    std::string remote_syslog;  ///< "udp://host:port"; empty: the local one
+
+    friend bool operator==(const LogConfig&, const LogConfig&) = default;
+};
+
+/// How clients are sent away before the end; nats-server "lame duck mode".
+struct LameDuckConfig {
+    base::Duration duration = lame_duck_duration_default;  ///< over which clients are closed
+    base::Duration grace = lame_duck_grace_default;        ///< before the first is closed
+
+    friend bool operator==(const LameDuckConfig&, const LameDuckConfig&) = default;
+};
+
 struct Config {
     ListenAddress client{.host = "0.0.0.0", .port = client_port_default};
-    std::string server_name;  ///< empty: the server id, as in stock
+    std::string client_advertise;  ///< "host" or "host:port" that clients are told instead; empty: none
+    std::string server_name;       ///< empty: the server id, as in stock
     std::string pid_file;
     std::string ports_file_dir;
-    std::string log_file;  ///< empty: stderr
-    bool debug = false;
-    std::uint32_t shards = 1;
+    LimitsConfig limits;
+    LogConfig log;
+    LameDuckConfig lame_duck;
+    std::uint32_t shards = 0;  ///< event loops; 0: as many as shard_count() says
+    base::Duration spin{};     ///< how long a loop looks for work before it sleeps; 0: not at all
+    std::vector<std::string> server_tags;
+    std::map<std::string, std::string> server_metadata;
 
     std::optional<TreeConfig> tree;  ///< empty: a NATS server on its own
     DurableConfig durable;
 
     /// Where identity and store live.  Empty: nothing is kept (neither a tree nor durable subjects were asked for).
     std::string data_dir;
+
+    std::string config_file;    ///< the file that was read; empty: none
+    std::string config_digest;  ///< "sha256:..." of what it says; empty without a file
+    /// What the operator should know although nothing is wrong; to be logged at the start.
+    std::vector<std::string> warnings;
 };
+
+/// How many event loops `config` asks for, on a machine with `cores` of them: cores - 1, 1 to shards_max, by default.
+[[nodiscard]] std::uint32_t shard_count(const Config& config, std::uint32_t cores);
 
 /// What `tree.advertise` means once the tree's port is known: with a port as it is, without one with `port`; empty
 /// stays empty (then the others take the address that they see, with our port).

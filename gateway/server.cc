@@ -26,8 +26,6 @@ namespace gateway {
 
 namespace {
 
-/// Connections of clients at most.  Source: nats-server DEFAULT_MAX_CONNECTIONS.
-constexpr std::size_t connections_max = 65536;
 /// How long SIGTERM waits for clients to take their last bytes and for the store.  Source: nats-server write_deadline.
 constexpr base::Duration stop_time_max = std::chrono::seconds(10);
 
@@ -42,7 +40,7 @@ class Server final : public ShardHost {
         settings_.info.server_id = identity_->server_id();
         settings_.info.server_name = config.server_name.empty() ? settings_.info.server_id : config.server_name;
         settings_.info.host = config.client.host;
-        settings_.info.max_payload = static_cast<std::uint32_t>(compat::payload_bytes_max);
+        settings_.info.max_payload = config.limits.max_payload;
         settings_.info.treegate_version = TREEGATE_VERSION;
         timer_ = io::Timer(loop_, [this] { tick(); });
         loop_.set_turn_end([this] { end_turn(); });
@@ -121,7 +119,8 @@ class Server final : public ShardHost {
                 sockets_.erase(place);
                 if (stopping_) stop_if_done();
             });
-        if (sockets_.size() > connections_max) shard_.end((*place)->client(), compat::NatsError::too_many_connections);
+        if (sockets_.size() > config_.limits.max_connections)
+            shard_.end((*place)->client(), compat::NatsError::too_many_connections);
     }
 
     void tick() {
@@ -219,9 +218,9 @@ class Server final : public ShardHost {
 
 int run_gateway(const Config& config) {
     Log log;
-    log.set_levels(config.debug, false);
-    if (!config.log_file.empty()) {
-        if (const auto opened = log.open(config.log_file); !opened.ok()) {
+    log.set_levels(config.log.debug, false);
+    if (!config.log.file.empty()) {
+        if (const auto opened = log.open(config.log.file); !opened.ok()) {
             log.fatal(opened.error());
             return 1;
         }

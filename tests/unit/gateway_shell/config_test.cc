@@ -46,7 +46,15 @@ TEST_CASE("without flags it is a NATS server on 4222 that keeps nothing", "[gate
     const Config config = good({});
     CHECK(config.client.host == "0.0.0.0");
     CHECK(config.client.port == 4222);
-    CHECK(config.shards == 1);
+    CHECK(shard_count(config, 1) == 1);
+    CHECK(shard_count(config, 2) == 1);
+    CHECK(shard_count(config, 4) == 3);
+    CHECK(shard_count(config, 64) == shards_max);
+    CHECK(shard_count(good({"--shards", "1"}), 64) == 1);
+    CHECK(config.limits.max_payload == 1048576);
+    CHECK(config.limits.max_connections == 65536);
+    CHECK(config.limits.max_pending == 67108864);
+    CHECK(config.lame_duck.duration == std::chrono::minutes(2));
     CHECK_FALSE(config.tree);
     CHECK(config.durable.filters.empty());
     CHECK(config.data_dir.empty());
@@ -66,10 +74,10 @@ TEST_CASE("the flags of nats-server do what they do there", "[gateway]") {
     CHECK(config.client.host == "127.0.0.1");
     CHECK(config.server_name == "east");
     CHECK(config.pid_file == "/run/x.pid");
-    CHECK(config.log_file == "/tmp/x.log");
+    CHECK(config.log.file == "/tmp/x.log");
     CHECK(config.ports_file_dir == "/tmp");
-    CHECK(config.debug);
-    CHECK_FALSE(good({"-D", "-D=false"}).debug);
+    CHECK(config.log.debug);
+    CHECK_FALSE(good({"-D", "-D=false"}).log.debug);
     CHECK(good({"--server_name", "x"}).server_name == "x");
     CHECK(good({"-p", "0"}).client.port == 4222);  // "not given", as in nats-server
     CHECK(good({"-p", "-1"}).client.port == 0);    // any free one
