@@ -25,6 +25,10 @@ class ClientSocket final : public io::TcpHandler {
     void resume_reading() { connection_.resume_reading(); }
     void close(bool after_flush) { connection_.close(after_flush); }
 
+    /// It was one too many, and is counted apart.
+    void set_refused() { refused_ = true; }
+    [[nodiscard]] bool refused() const { return refused_; }
+
     [[nodiscard]] Client& client() { return *client_; }
     [[nodiscard]] const std::string& remote_address() const { return remote_address_; }
 
@@ -43,6 +47,7 @@ class ClientSocket final : public io::TcpHandler {
     std::string remote_address_;
     Client* client_ = nullptr;
     std::size_t in_flight_ = 0;  // bytes given to write_rest
+    bool refused_ = false;
     io::TcpConnection connection_;
 };
 

@@ -161,12 +161,11 @@ FlagGroup server_flags(Draft& draft) {
                 switch_flag({"D", "debug"}, "log what helps to find a fault", config.log.debug),
                 {{"shards"},
                  "N",
-                 "event loops (only 1 for now)",
+                 "event loops, each a thread of its own (default: cores - 1, 1 to 8)",
                  [&config](std::string_view text) {
                      long shards = 0;
                      std::string wrong = read_number(text, 1, 8, shards);
-                     if (wrong.empty() && shards > 1) wrong = "more than 1 is " + std::string(not_yet);
-                     config.shards = 1;
+                     config.shards = static_cast<std::uint32_t>(shards);
                      return wrong;
                  }},
             }};

@@ -1,25 +1,27 @@
 #include "gateway/server.h"
 
+#include <algorithm>
 #include <csignal>
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include <unistd.h>
 
 #include "compat/client_session.h"
-#include "gateway/client_socket.h"
 #include "gateway/identity.h"
 #include "gateway/io/event_loop.h"
+#include "gateway/io/mailbox.h"
 #include "gateway/io/signal_watcher.h"
 #include "gateway/io/tcp_listener.h"
 #include "gateway/io/timer.h"
 #include "gateway/log.h"
 #include "gateway/ports_file.h"
-#include "gateway/shard.h"
+#include "gateway/shard_loop.h"
+#include "gateway/shard_mail.h"
 #include "gateway/tree_shell.h"
 
 namespace gateway {
@@ -29,59 +31,50 @@ namespace {
 /// How long SIGTERM waits for clients to take their last bytes and for the store.  Source: nats-server write_deadline.
 constexpr base::Duration stop_time_max = std::chrono::seconds(10);
 
-class Server final : public ShardHost {
+[[nodiscard]] bool has_tree_side(const Config& config) {
+    return config.tree.has_value() || !config.durable.filters.empty();
+}
+
+routing::ShardIndex shards_of(const Config& config) {
+    // Clients of other shards than the tree's cannot reach the tree yet.
+    if (has_tree_side(config)) return 1;
+    return static_cast<routing::ShardIndex>(shard_count(config, std::thread::hardware_concurrency()));
+}
+
+class Server final {
   public:
     Server(const Config& config, Log& log, std::unique_ptr<Identity> identity)
-        : config_(config),
-          log_(log),
-          identity_(std::move(identity)),
-          post_(1),
-          shard_({.index = 0, .hash_seed = random_number()}, settings_, post_, *this, base::Prng(random_number())) {
+        : config_(config), log_(log), identity_(std::move(identity)), post_(shards_of(config)) {
         settings_.info.server_id = identity_->server_id();
         settings_.info.server_name = config.server_name.empty() ? settings_.info.server_id : config.server_name;
         settings_.info.host = config.client.host;
         settings_.info.max_payload = config.limits.max_payload;
         settings_.info.treegate_version = TREEGATE_VERSION;
-        timer_ = io::Timer(loop_, [this] { tick(); });
-        loop_.set_turn_end([this] { end_turn(); });
+        news_ = io::Mailbox(loop_, [this] { go_on_stopping(); });
+        stop_timer_ = io::Timer(loop_, [this] { go_on_stopping(); });
+        loop_.set_turn_end([this] { wake_shards(); });
     }
 
     int run() {
+        std::optional<io::SignalsBlocked> blocked(std::in_place);  // what is started below has no signals
         announce();
         if (!listen()) return 1;
-        if (config_.tree || !config_.durable.filters.empty()) {
-            tree_ = std::make_unique<TreeShell>(config_, settings_.info.server_name, *identity_, loop_, shard_, log_);
-            if (!tree_->start()) return 1;
-        }
-        PortsFile ports(config_, client_port_, tree_ ? tree_->port() : 0, log_);
+        make_shards();
+        if (has_tree_side(config_) && !start_tree()) return 1;
+        PortsFile ports(config_, client_port_, tree_ != nullptr ? tree_->port() : 0, log_);
         signals_ = io::SignalWatcher(loop_, {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2},
                                      [this](int signal) { on_signal(signal); });
+        for (auto& shard : shards_) shard->start();
+        blocked.reset();
         log_.info("Server is ready");
         loop_.run();
-        if (tree_) tree_->stop();
+        for (auto& shard : shards_) shard->join();
+        shards_.clear();
         log_.info("Server Exiting..");
         return 0;
     }
 
-    // --- ShardHost.
-
-    void pause_reading(Client& client) override { socket_of(client).pause_reading(); }
-    void resume_reading(Client& client) override { socket_of(client).resume_reading(); }
-    std::size_t flush(Client& client) override { return socket_of(client).flush(); }
-    void close(Client& client, bool after_flush, std::string_view reason) override {
-        log_.debug(socket_of(client).remote_address() + " - cid:" + std::to_string(client.connection) +
-                   " - Client connection closed: " + std::string(reason));
-        if (reason.substr(0, 13) == "Slow Consumer") {
-            log_.warning(socket_of(client).remote_address() + " - cid:" + std::to_string(client.connection) + " - " +
-                         std::string(reason));
-        }
-        closing_.push_back({&socket_of(client), after_flush});
-    }
-    void wake(routing::ShardIndex) override {}
-
   private:
-    static ClientSocket& socket_of(Client& client) { return *static_cast<ClientSocket*>(client.socket); }
-
     void announce() {
         log_.info("Starting treegate");
         log_.info("  Version:  " TREEGATE_VERSION " (NATS " + std::string(compat::protocol_version_announced) + ")");
@@ -108,44 +101,67 @@ class Server final : public ShardHost {
         return true;
     }
 
+    void make_shards() {
+        shards_.reserve(post_.shards());  // each keeps a view of all
+        shards_.resize(post_.shards());
+        woken_.resize(post_.shards());
+        const std::uint64_t seed = random_number();
+        for (routing::ShardIndex i = 0; i < post_.shards(); ++i) {
+            shards_[i] = std::make_unique<ShardLoop>(
+                ShardOptions{.index = i, .pending_bytes_max = config_.limits.max_pending, .hash_seed = seed}, settings_,
+                post_, shards_, news_, log_);
+        }
+    }
+
+    bool start_tree() {
+        ShardLoop& home = *shards_.front();
+        auto tree = std::make_unique<TreeShell>(config_, settings_.info.server_name, *identity_, home.loop(),
+                                                home.shard(), log_);
+        tree_ = tree.get();
+        home.set_tree(std::move(tree));
+        return tree_->start();
+    }
+
+    // --- Clients.
+
     void accept(io::Socket socket) {
         const routing::ConnectionId id = ++last_connection_;
-        log_.debug(socket.remote_address() + " - cid:" + std::to_string(id) + " - Client connection created");
-        sockets_.emplace_back();
-        const auto place = std::prev(sockets_.end());
-        *place = std::make_unique<ClientSocket>(
-            loop_, std::move(socket), shard_, id, [this, place](ClientSocket& gone, io::CloseReason) {
-                std::erase_if(closing_, [&](const Closing& closing) { return closing.socket == &gone; });
-                sockets_.erase(place);
-                if (stopping_) stop_if_done();
-            });
-        if (sockets_.size() > config_.limits.max_connections)
-            shard_.end((*place)->client(), compat::NatsError::too_many_connections);
+        const bool refused = open_clients() >= config_.limits.max_connections;
+        ++(refused ? refused_ : accepted_);
+        const auto home = static_cast<std::size_t>((id - 1) % shards_.size());
+        shards_[home]->send(AdoptClient{id, std::move(socket), refused});
+        woken_[home] = true;
     }
 
-    void tick() {
-        const auto now = loop_.now();
-        if (shard_.next_deadline() <= now) shard_.tick(now);
-        if (tree_ && tree_->next_deadline() <= now) tree_->tick(now);
+    /// One wake-up for all connections that a turn brought.
+    void wake_shards() {
+        for (std::size_t i = 0; i < woken_.size(); ++i) {
+            if (woken_[i]) shards_[i]->wake();
+            woken_[i] = false;
+        }
     }
 
-    void end_turn() {
-        const auto now = loop_.now();
-        shard_.end_turn(now);
-        for (const auto& [socket, after_flush] : std::exchange(closing_, {})) socket->close(after_flush);
-        auto deadline = shard_.next_deadline();
-        if (tree_) {
-            tree_->end_turn();
-            deadline = std::min(deadline, tree_->next_deadline());
+    template <typename Mail>
+    void send_all() {
+        for (auto& shard : shards_) {
+            shard->send(Mail{});
+            shard->wake();
         }
-        if (stopping_) {
-            stop_if_done();
-            deadline = std::min(deadline, stop_deadline_);
-        }
-        if (deadline == timer_deadline_ && timer_.is_set()) return;
-        timer_deadline_ = deadline;
-        timer_.set_at(deadline);
     }
+
+    [[nodiscard]] std::uint64_t open_clients() const {
+        std::uint64_t gone = 0;
+        for (const auto& shard : shards_) gone += shard->clients_gone();
+        return accepted_ - gone;
+    }
+
+    [[nodiscard]] bool all_gone() const {
+        std::uint64_t gone = 0;
+        for (const auto& shard : shards_) gone += shard->refused_gone();
+        return open_clients() == 0 && gone == refused_;
+    }
+
+    // --- The end.
 
     void on_signal(int signal) {
         switch (signal) {
@@ -165,53 +181,54 @@ class Server final : public ShardHost {
 
     /// What was accepted is delivered and stored; nothing new comes in.
     void stop() {
-        if (stopping_) return;
-        stopping_ = true;
+        if (stage_ != Stage::serving) return;
         log_.info("Initiating Shutdown...");
+        stage_ = Stage::clients;
         stop_deadline_ = loop_.now() + stop_time_max;
+        stop_timer_.set_at(stop_deadline_);
         listener_.reset();
-        if (tree_) tree_->close_listener();
-        shard_.end_all(compat::NatsError::server_shutdown);
+        send_all<EndClients>();
     }
 
     /// In this order: clients have their last bytes, the tree side hears what they took and says goodbye, the store is
     /// quiet.
-    void stop_if_done() {
+    void go_on_stopping() {
         const bool late = loop_.now() >= stop_deadline_;
-        if (!sockets_.empty() && !late) return;
-        if (tree_ && !tree_parting_) {
-            tree_parting_ = true;
-            shard_.end_turn(loop_.now());
-            tree_->part();
-            shard_.end_turn(loop_.now());
+        if (stage_ == Stage::clients && (all_gone() || late)) {
+            stage_ = Stage::tree;
+            if (tree_ != nullptr) {
+                shards_.front()->send(PartTree{});
+                shards_.front()->wake();
+            }
         }
-        if (!tree_ || tree_->finished() || late) loop_.stop();
+        if (stage_ == Stage::tree && (tree_ == nullptr || shards_.front()->tree_finished() || late)) {
+            stage_ = Stage::over;
+            send_all<Leave>();
+            loop_.stop();
+        }
     }
 
-    struct Closing {
-        ClientSocket* socket;
-        bool after_flush;
-    };
+    enum class Stage : std::uint8_t { serving, clients, tree, over };
 
     const Config& config_;
     Log& log_;
     std::unique_ptr<Identity> identity_;
     compat::SessionSettings settings_;
     io::EventLoop loop_;
+    io::Mailbox news_;  // some shard has what go_on_stopping() waits for
     ShardPost post_;
-    Shard shard_;
-    std::list<std::unique_ptr<ClientSocket>> sockets_;
-    std::vector<Closing> closing_;
-    std::unique_ptr<TreeShell> tree_;
+    std::vector<std::unique_ptr<ShardLoop>> shards_;
+    std::vector<bool> woken_;    // shards that got mail in this turn
+    TreeShell* tree_ = nullptr;  // of the first shard
     std::optional<io::TcpListener> listener_;
     io::SignalWatcher signals_;
-    io::Timer timer_;
-    base::Instant timer_deadline_ = base::instant_max;
+    io::Timer stop_timer_;
     base::Instant stop_deadline_ = base::instant_max;
     std::uint16_t client_port_ = 0;
     routing::ConnectionId last_connection_ = 0;
-    bool stopping_ = false;
-    bool tree_parting_ = false;
+    std::uint64_t accepted_ = 0;
+    std::uint64_t refused_ = 0;
+    Stage stage_ = Stage::serving;
 };
 
 }  // namespace

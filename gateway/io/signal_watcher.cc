@@ -44,6 +44,17 @@ SignalWatcher& SignalWatcher::operator=(SignalWatcher&& other) noexcept {
     return *this;
 }
 
+SignalsBlocked::SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&all, fault);
+    BASE_CHECK(pthread_sigmask(SIG_SETMASK, &all, &before_) == 0);
+}
+
+SignalsBlocked::~SignalsBlocked() {
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
+
 void ignore_broken_pipes() {
     std::signal(SIGPIPE, SIG_IGN);
 }

@@ -1,6 +1,7 @@
 // Signals of the process, as callbacks of a loop.
 #pragma once
 
+#include <csignal>
 #include <functional>
 #include <initializer_list>
 #include <vector>
@@ -23,6 +24,19 @@ class SignalWatcher {
 
   private:
     std::vector<State*> states_;  // each freed in its close callback
+};
+
+/// While it lives, the calling thread (and each thread that it starts) gets no signal but those that its own faults
+/// raise.  Signals that arrive meanwhile wait.  Threads: made and destroyed by one.
+class SignalsBlocked {
+  public:
+    SignalsBlocked();
+    ~SignalsBlocked();
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+  private:
+    sigset_t before_{};
 };
 
 /// Makes a write to a closed socket an error instead of a death by SIGPIPE.  Once, at start.

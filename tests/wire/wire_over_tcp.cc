@@ -1,11 +1,11 @@
 // Plays transcripts over TCP, against a server that runs already or one that is started for each.
 //
 //   wire_over_tcp HOST:PORT [--with KEY=VALUE]... FILE...
-//   wire_over_tcp --server PROGRAM FILE...
+//   wire_over_tcp --server PROGRAM [--give WORD]... FILE...
 //
 // --with says how the running server is configured; a transcript that wants something else is skipped.  PROGRAM is
-// started as `PROGRAM -a 127.0.0.1 -p -1 [-c FILE]`, which nats-server and treegate understand.
-// Exit code: 0 all hold, 1 one does not, 2 usage, 77 nothing could be played.
+// started as `PROGRAM -a 127.0.0.1 -p -1 [-c FILE]`, which nats-server and treegate understand, with each WORD after
+// it. Exit code: 0 all hold, 1 one does not, 2 usage, 77 nothing could be played.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -37,7 +37,8 @@ constexpr std::chrono::milliseconds start_wait_max{20000};
 // A server process, and a folder for its configuration; both gone at the end.
 class Server {
   public:
-    Server(const std::string& program, const std::map<std::string, std::string>& options) {
+    Server(const std::string& program, const std::vector<std::string>& given,
+           const std::map<std::string, std::string>& options) {
         std::string pattern = (std::filesystem::temp_directory_path() / "wire-XXXXXX").string();
         int ends[2];
         if (::mkdtemp(pattern.data()) == nullptr || ::pipe2(ends, O_CLOEXEC) != 0) return;
@@ -49,6 +50,7 @@ class Server {
             for (const auto& [key, value] : options) config << key << ": " << value << "\n";
             words.insert(words.end(), {"-c", path});
         }
+        words.insert(words.end(), given.begin(), given.end());
         std::vector<char*> arguments;
         for (std::string& word : words) arguments.push_back(word.data());
         arguments.push_back(nullptr);
@@ -101,7 +103,7 @@ class Server {
 
 int usage() {
     std::cerr << "usage: wire_over_tcp HOST:PORT [--with KEY=VALUE]... FILE...\n"
-                 "       wire_over_tcp --server PROGRAM FILE...\n";
+                 "       wire_over_tcp --server PROGRAM [--give WORD]... FILE...\n";
     return 2;
 }
 
@@ -123,8 +125,10 @@ int main(int argc, char** argv) {
     std::string host;
     std::uint16_t port = 0;
     std::size_t at = 1;
+    std::vector<std::string> given;
     if (words[0] == "--server") {
         program = words[at++];
+        for (; at + 1 < words.size() && words[at] == "--give"; at += 2) given.push_back(words[at + 1]);
     } else {
         const std::size_t colon = words[0].rfind(':');
         if (colon == std::string::npos) return usage();
@@ -154,7 +158,7 @@ int main(int argc, char** argv) {
             return 2;
         }
         if (!program.empty()) {
-            Server server(program, transcript->options);
+            Server server(program, given, transcript->options);
             const auto listening = server.port();
             if (!listening) std::cerr << transcript->name << ": " << program << " has not come up\n";
             ++played;
