@@ -131,9 +131,8 @@ void Shard::closed(Client& client, base::Instant now) {
     if (client.waits_for != nullptr) erase_value(client.waits_for->waiting_publishers, &client);
     for (auto* list : {&dirty_, &fed_, &resting_, &pong_waiters_, &mail_waiters_, &drained_})
         erase_value(*list, &client);
-    doomed_.erase(
-        std::remove_if(doomed_.begin(), doomed_.end(), [&](const Doomed& doomed) { return doomed.client == &client; }),
-        doomed_.end());
+    std::erase_if(doomed_, [&](const Doomed& doomed) { return doomed.client == &client; });
+    std::erase_if(leavers_, [&](const Leaver& leaver) { return leaver.client == &client; });
     clients_.erase(client.connection);
 }
 
@@ -158,7 +157,23 @@ void Shard::stop(Client& client, bool after_flush, std::string_view reason) {
     client.closing = true;
     drop_all(client);
     client.backlog.clear();
-    host_->close(client, after_flush, reason);
+    if (unsent_interest_.empty()) {
+        host_->close(client, after_flush, reason);
+    } else {
+        leavers_.push_back({&client, interest_epoch_ + 1, after_flush, reason});
+    }
+}
+
+/// Closes those whose subscriptions every sibling has forgotten: who sees the end of a connection is seen by no publish
+/// that would still reach it.
+void Shard::release_leavers() {
+    if (leavers_.empty()) return;
+    const std::uint64_t applied = interest_applied();
+    std::erase_if(leavers_, [&](const Leaver& leaver) {
+        if (leaver.interest_epoch > applied) return false;
+        host_->close(*leaver.client, leaver.after_flush, leaver.reason);
+        return true;
+    });
 }
 
 // --- Interest -------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class ShardHost {
     /// the host goes on by itself, sets client.writing meanwhile, and tells by Shard::written.
     virtual std::size_t flush(Client& client) = 0;
     /// Closes the connection, once its output has been written if `after_flush`.  Shard::closed follows later, always.
-    /// `reason` is for the log, as stock words it.
+    /// `reason` is for the log, as stock words it; static.
     virtual void close(Client& client, bool after_flush, std::string_view reason) = 0;
     /// Makes another shard's loop call drain_mail() soon.
     virtual void wake(routing::ShardIndex shard) = 0;
@@ -242,6 +242,7 @@ class Shard final {
     void on_mail(routing::ShardIndex from, const DeliveryMail& delivery);
     [[nodiscard]] std::uint64_t interest_applied() const;
     void release_pongs();
+    void release_leavers();
     void release_mail_waiters();
     void rest_while_mail_is_full(Client& client);
     [[nodiscard]] routing::ShardIndex home_of(routing::ConnectionId connection) const;
@@ -261,6 +262,13 @@ class Shard final {
         Client* client;
         compat::NatsError reason;
     };
+    /// A client to be closed once every sibling has applied so many interest batches.
+    struct Leaver {
+        Client* client;
+        std::uint64_t interest_epoch;
+        bool after_flush;
+        std::string_view reason;  // static
+    };
 
     ShardOptions options_;
     const compat::SessionSettings* settings_;
@@ -279,7 +287,8 @@ class Shard final {
     std::vector<Client*> drained_;        // took enough: their publishers may go on
     std::vector<std::uint32_t> expired_;  // slots whose last message was delivered
     std::vector<Doomed> doomed_;          // to be ended once no route is being walked
-    std::vector<Outgoing> outgoing_;      // by sibling
+    std::vector<Leaver> leavers_;
+    std::vector<Outgoing> outgoing_;  // by sibling
     bool outgoing_any_ = false;
     std::vector<base::Bytes> deliveries_out_;  // by sibling
     std::uint64_t interest_epoch_ = 0;         // interest batches sent to each sibling

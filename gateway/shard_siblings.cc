@@ -160,6 +160,7 @@ void Shard::drain_mail(base::Instant now) {
         }
     }
     release_pongs();
+    release_leavers();
     release_mail_waiters();
 }
 

@@ -260,3 +260,23 @@ TEST_CASE("a stale connection is told so and closed", "[gateway][shard]") {
     CHECK(count(got, "-ERR 'Stale Connection'\r\n") == 1);
     CHECK(a.closed);
 }
+
+TEST_CASE("a connection is closed only when no shard would still deliver to it", "[gateway][shard]") {
+    PureGateway gateway(2);
+    auto& publisher = client(gateway);
+    auto& leaver = client(gateway);
+    gateway.send(leaver, "SUB svc.gone 1\r\nPING\r\n");
+    gateway.settle();
+    PureGateway::take(leaver);
+    gateway.send(leaver, "NOTHING\r\n");
+    gateway.turn(1);
+    gateway.turn(1);
+    CHECK(PureGateway::take(leaver) == "-ERR 'Unknown Protocol Operation'\r\n");
+    CHECK_FALSE(leaver.closed);  // the other shard has not heard of it
+    gateway.turn(0);
+    gateway.turn(1);
+    CHECK(leaver.closed);
+    gateway.send(publisher, "SUB inbox 1\r\nPUB svc.gone inbox 0\r\n\r\n");
+    gateway.turn(0);
+    CHECK(count(PureGateway::take(publisher), "503") == 1);
+}
