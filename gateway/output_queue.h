@@ -3,6 +3,7 @@
 // Leaves to others: sockets (gateway/io), who gets what (gateway/shard).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -32,8 +33,10 @@ struct Chunk {
 /// Keeps chunks for reuse, so that the steady state allocates nothing and an idle connection holds nothing.
 class ChunkPool {
   public:
-    /// How many free chunks of the usual size are kept.  Unit: chunks (16 MiB in all).
-    static constexpr std::size_t free_chunks_max = 256;
+    /// How many bytes of free chunks are kept, of the usual size and (counted apart) of larger ones.  Unit: bytes.
+    static constexpr std::size_t free_bytes_max = 16 * 1024 * 1024;
+    /// Larger chunks come in multiples of this, so that messages of about one size use each other's.  Unit: bytes.
+    static constexpr std::size_t large_step_bytes = 16 * 1024;
 
     ChunkPool() = default;
     ChunkPool(const ChunkPool&) = delete;
@@ -42,24 +45,26 @@ class ChunkPool {
     ~ChunkPool() {
         BASE_CHECK(out_ == 0);
         for (Chunk* chunk : free_) delete chunk;
+        for (Chunk* chunk : large_) delete chunk;
     }
 
     /// A chunk with one reference and room for at least `bytes`.
     Chunk* take(std::size_t bytes) {
         ++out_;
-        if (bytes <= Chunk::usual_bytes && !free_.empty()) {
-            Chunk* chunk = free_.back();
+        Chunk* chunk = nullptr;
+        if (bytes > Chunk::usual_bytes) {
+            chunk = take_large(bytes);
+        } else if (!free_.empty()) {
+            chunk = free_.back();
             free_.pop_back();
-            chunk->references = 1;
-            return chunk;
         }
-        auto* chunk = new Chunk;
-        chunk->pool = this;
-        chunk->capacity = static_cast<std::uint32_t>(bytes > Chunk::usual_bytes ? bytes : Chunk::usual_bytes);
-        chunk->data = std::make_unique_for_overwrite<char[]>(chunk->capacity);
+        if (chunk == nullptr) chunk = make(std::max<std::size_t>(bytes, Chunk::usual_bytes));
         chunk->references = 1;
         return chunk;
     }
+
+    /// What is kept for reuse now.  Unit: bytes.
+    [[nodiscard]] std::size_t free_bytes() const { return free_.size() * Chunk::usual_bytes + large_bytes_; }
 
     static void hold(Chunk* chunk) { ++chunk->references; }
 
@@ -68,17 +73,55 @@ class ChunkPool {
     }
 
   private:
+    /// How many of the large chunks that came back last are looked at for one that fits.
+    static constexpr std::size_t large_tries_max = 8;
+
+    Chunk* make(std::size_t bytes) {
+        if (bytes > Chunk::usual_bytes) bytes = (bytes + large_step_bytes - 1) / large_step_bytes * large_step_bytes;
+        auto* chunk = new Chunk;
+        chunk->pool = this;
+        chunk->capacity = static_cast<std::uint32_t>(bytes);
+        chunk->data = std::make_unique_for_overwrite<char[]>(bytes);
+        return chunk;
+    }
+
+    /// One that is large enough, but not so large that most of it would lie waste.
+    Chunk* take_large(std::size_t bytes) {
+        const std::size_t last = large_.size() - std::min(large_.size(), large_tries_max);
+        for (std::size_t i = large_.size(); i > last; --i) {
+            Chunk* chunk = large_[i - 1];
+            if (chunk->capacity < bytes || chunk->capacity / 2 > bytes) continue;
+            large_[i - 1] = large_.back();
+            large_.pop_back();
+            large_bytes_ -= chunk->capacity;
+            return chunk;
+        }
+        return nullptr;
+    }
+
     void give_back(Chunk* chunk) {
         --out_;
-        if (chunk->capacity != Chunk::usual_bytes || free_.size() >= free_chunks_max) {
-            delete chunk;
+        chunk->used = 0;
+        if (chunk->capacity == Chunk::usual_bytes) {
+            if (free_.size() < free_bytes_max / Chunk::usual_bytes) {
+                free_.push_back(chunk);
+                return;
+            }
+        } else if (chunk->capacity <= free_bytes_max) {
+            for (; large_bytes_ + chunk->capacity > free_bytes_max; large_.erase(large_.begin())) {
+                large_bytes_ -= large_.front()->capacity;
+                delete large_.front();
+            }
+            large_bytes_ += chunk->capacity;
+            large_.push_back(chunk);
             return;
         }
-        chunk->used = 0;
-        free_.push_back(chunk);
+        delete chunk;
     }
 
     std::vector<Chunk*> free_;
+    std::vector<Chunk*> large_;
+    std::size_t large_bytes_ = 0;
     std::size_t out_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <vector>
 
 #include "routing/base/prng.h"
 
@@ -78,4 +79,31 @@ TEST_CASE("an emptied queue holds no chunk, and the pool hands the same one out 
     CHECK(again == first);
     CHECK(again->used == 0);
     ChunkPool::drop(again);
+}
+
+TEST_CASE("a large chunk is used again for what is as large, and not for what is much smaller", "[gateway][output]") {
+    ChunkPool pool;
+    Chunk* first = pool.take(65'600);
+    REQUIRE(first->capacity >= 65'600);
+    ChunkPool::drop(first);
+    Chunk* again = pool.take(65'700);
+    CHECK(again == first);
+    CHECK(again->used == 0);
+    Chunk* larger = pool.take(1'000'000);
+    ChunkPool::drop(larger);
+    Chunk* other = pool.take(70'000);
+    CHECK(other != larger);
+    ChunkPool::drop(other);
+    ChunkPool::drop(again);
+}
+
+TEST_CASE("free large chunks are bounded; the oldest go first", "[gateway][output]") {
+    ChunkPool pool;
+    std::vector<Chunk*> taken;
+    for (std::size_t bytes = 0; bytes <= 2 * ChunkPool::free_bytes_max; bytes += 1 << 20)
+        taken.push_back(pool.take(1 << 20));
+    for (Chunk* chunk : taken) ChunkPool::drop(chunk);
+    CHECK(pool.free_bytes() == ChunkPool::free_bytes_max);
+    ChunkPool::drop(pool.take(ChunkPool::free_bytes_max + 1));  // too large to be kept
+    CHECK(pool.free_bytes() == ChunkPool::free_bytes_max);
 }
