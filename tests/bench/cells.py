@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-ALL = "cpu_us"  # the figure that counts, unless a target names another
+
+KIB = 1024
 
 
 @dataclass(frozen=True)
@@ -10,10 +11,10 @@ class Entry:
     """One contestant: a server with its flags, and what the load generator does differently for it."""
     name: str
     stock: bool = False
-    flags: tuple = ()
+    shards: int = 1  # treegate's event loops
+    flags: tuple = ()  # further flags of treegate
     load: dict = field(default_factory=dict)
     reference: str = "stock"  # whom its ratios are to
-    before: bool = False  # the other binary, of --against
 
 
 STOCK = Entry("stock", stock=True, reference="")
@@ -22,11 +23,11 @@ TREEGATE = Entry("treegate")
 
 @dataclass(frozen=True)
 class Target:
-    """What issue 4 (3 for durable and chain) asks for: `metric` of `entry`, as a ratio to its reference or as a value."""
+    """What issue 4 (issue 3 for the tree) asks for: `metric` of `entry`, against its reference or as it is."""
     limit: float
-    metric: str = ALL
+    metric: str = "cpu_us"  # the figure that counts, unless a target names another
     floor: bool = False  # at least, instead of at most
-    ratio: bool = True
+    kind: str = "ratio"  # ratio, or difference, to the entry's reference; or the value itself
     entry: str = "treegate"
 
 
@@ -35,51 +36,102 @@ class Cell:
     """One line of the report. `load` are flags of the load generator; `count` is of a stock round, `ours` of treegate's."""
     name: str
     group: str
-    kind: str  # the load generator's first word; "" where nothing connects
-    load: dict
+    kind: str  # the load generator's first word; "" where nobody connects
+    load: dict = field(default_factory=dict)
     count: int = 1
     ours: int = 0
     targets: tuple = ()
+    entries: tuple = (STOCK, TREEGATE)
     shape: str = "single"  # single: one server on its own; chain: three in a row, the CPU of the middle one
     durable: bool = False
     stock_load: dict = field(default_factory=dict)  # where stock has to do something else
-    entries: tuple = (STOCK, TREEGATE)
+    twin: dict = field(default_factory=dict)  # each round twice, the second time with these flags; "growth" compares
+    fresh: bool = False  # a new server for each round, as its memory is measured
+    one_load: bool = False  # one load generator for all rounds, as it takes long to become ready
+    pinned: bool = False  # also measured with server and load on a core each
+    rounds_max: int = 1000
 
 
-def ratio(divisor, **more):
+def under(divisor, **more):
     """At most 1/divisor of the reference."""
     return Target(1 / divisor, **more)
 
 
-def pubsub(name, group, count, ours, *targets, **load):
-    return Cell(name, group, "pubsub", load, count, ours, targets)
+def value(limit, metric, **more):
+    return Target(limit, metric, kind="value", **more)
+
+
+def pubsub(name, group, count, ours, *targets, entries=(STOCK, TREEGATE), twin=None, pinned=False, **load):
+    return Cell(name, group, "pubsub", load, count, ours, targets, entries, twin=twin or {}, pinned=pinned)
+
+
+def size_text(size):
+    return f"{size // KIB} KiB" if size >= KIB else f"{size} B"
+
+
+def pairs(size, count, ours, *targets, **more):
+    """Four publishers, each with a subscriber of its own."""
+    return pubsub(more.pop("name", f"4 to 4 on 4 subjects, {size_text(size)}"), more.pop("group", "many"), count, ours, *targets, size=size,
+                  publishers=4, subscribers=4, paired=True, **more)
+
+
+def subjects(name, count, ours, *targets, pinned=False, **load):
+    return Cell(name, "subjects", "subjects", dict(size=16, **load), count, ours, targets, one_load=True, pinned=pinned,
+                rounds_max=6 if load["subjects"] < 1_000_000 else 4)
+
+
+def million(name, **load):
+    return Cell(name, "memory", "subscriptions", load, 1_000_000, 0, (value(300, "bytes_each"),), fresh=True, rounds_max=3)
 
 
 CELLS = [
-    pubsub("publish only, 16 B", "one", 6_000_000, 20_000_000, size=16, subscribers=0),
-    pubsub("publish only, 128 B", "one", 4_000_000, 8_000_000, size=128, subscribers=0),
-    pubsub("1 to 1, 16 B", "one", 2_000_000, 6_000_000, ratio(8), size=16),
-    pubsub("1 to 1, 128 B", "one", 1_500_000, 4_000_000, ratio(7), size=128),
-    pubsub("1 to 1, 1 KiB", "size", 400_000, 1_000_000, ratio(2.5), size=1024),
-    pubsub("1 to 1, 8 KiB", "size", 100_000, 200_000, ratio(1.6), size=8192),
-    pubsub("1 to 1, 64 KiB", "size", 10_000, 25_000, ratio(2.5), size=65536),
-    pubsub("1 to 4, 16 B", "fan-out", 600_000, 2_500_000, size=16, subscribers=4),
-    pubsub("1 to 4, 128 B", "fan-out", 500_000, 1_500_000, size=128, subscribers=4),
-    pubsub("1 to 16, 16 B", "fan-out", 200_000, 1_000_000, ratio(8), size=16, subscribers=16),
-    pubsub("1 to 16, 128 B", "fan-out", 200_000, 600_000, ratio(6), size=128, subscribers=16),
-    pubsub("1 to 16, 1 KiB", "fan-out", 60_000, 120_000, ratio(2), size=1024, subscribers=16),
-    pubsub("1 to 16, 8 KiB", "fan-out", 12_000, 20_000, ratio(1), size=8192, subscribers=16),
-    pubsub("1 to 64, 128 B", "fan-out", 50_000, 150_000, ratio(7), size=128, subscribers=64),
-    pubsub("4 to 4 on 4 subjects, 16 B", "many", 2_000_000, 6_000_000, size=16, publishers=4, subscribers=4, paired=True),
-    pubsub("4 to 4 on 4 subjects, 128 B", "many", 1_500_000, 4_000_000, ratio(5), size=128, publishers=4, subscribers=4, paired=True),
-    pubsub("1 to 1, 10,000 subjects in turn, 128 B", "subjects", 500_000, 1_000_000, size=128, subjects=10_000),
-    Cell("requests, one at a time", "requests", "requests", dict(window=1), 8_000, 8_000, (ratio(1, metric="p50_us"),)),
-    Cell("requests, 4 by 4, window 64", "requests", "requests", dict(publishers=4, subscribers=4, window=64), 400_000, 600_000,
-         (ratio(2.5), Target(2.5, "rate", floor=True), ratio(5, metric="p99_us"))),
-    Cell("chain, middle, 16 B", "tree", "pubsub", dict(size=16), 1_000_000, 4_000_000, (ratio(4),), shape="chain"),
-    Cell("chain, middle, 128 B", "tree", "pubsub", dict(size=128), 1_000_000, 4_000_000, (ratio(4),), shape="chain"),
+    pubsub("publish only, 16 B", "one", 8_000_000, 20_000_000, size=16, subscribers=0, pinned=True),
+    pubsub("publish only, 128 B", "one", 4_000_000, 10_000_000, size=128, subscribers=0),
+    pubsub("1 to 1, 16 B", "one", 3_000_000, 8_000_000, under(8), size=16, pinned=True),
+    pubsub("1 to 1, 128 B", "one", 2_000_000, 5_000_000, under(7), size=128, pinned=True),
+    pubsub("1 to 1, 1 KiB", "one", 600_000, 1_500_000, under(2.5), size=KIB, pinned=True),
+    pubsub("1 to 1, 8 KiB", "one", 120_000, 250_000, under(1.6), size=8 * KIB, pinned=True),
+    pubsub("1 to 1, 64 KiB", "one", 10_000, 30_000, under(2.5), size=64 * KIB, pinned=True),
+    pubsub("1 to 1, 128 B with 64 B of headers", "one", 1_500_000, 4_000_000, under(6), size=128, headers=64, pinned=True),
+
+    pubsub("1 to 4, 16 B", "fan-out", 1_000_000, 4_000_000, size=16, subscribers=4),
+    pubsub("1 to 4, 128 B", "fan-out", 800_000, 2_500_000, size=128, subscribers=4, pinned=True),
+    pubsub("1 to 16, 16 B", "fan-out", 300_000, 1_500_000, under(8), size=16, subscribers=16, pinned=True),
+    pubsub("1 to 16, 128 B", "fan-out", 250_000, 1_000_000, under(6), size=128, subscribers=16, pinned=True),
+    pubsub("1 to 16, 1 KiB", "fan-out", 90_000, 200_000, under(2), size=KIB, subscribers=16, pinned=True),
+    pubsub("1 to 16, 8 KiB", "fan-out", 15_000, 25_000, under(1), size=8 * KIB, subscribers=16),
+    pubsub("1 to 64, 16 B", "fan-out", 80_000, 400_000, size=16, subscribers=64),
+    pubsub("1 to 64, 128 B", "fan-out", 70_000, 250_000, under(7), size=128, subscribers=64, pinned=True),
+
+    pairs(16, 3_000_000, 8_000_000),
+    pairs(128, 2_000_000, 5_000_000, under(5), pinned=True),
+    pairs(KIB, 600_000, 1_200_000),
+    pubsub("queue group 4 to 4, 16 B", "many", 2_000_000, 6_000_000, size=16, publishers=4, subscribers=4, queue=True),
+    pubsub("queue group 4 to 4, 128 B", "many", 1_500_000, 4_000_000, under(3.5), size=128, publishers=4, subscribers=4, queue=True, pinned=True),
+
+    subjects("random of 10,000 subjects, 16 B", 500_000, 3_000_000, under(7), subjects=10_000, pinned=True),
+    subjects("random of 10,000 subjects, 20 % wildcards, 16 B", 400_000, 3_000_000, under(7), subjects=10_000, wildcards=20),
+    subjects("random of 1,000,000 subjects, 16 B", 250_000, 1_500_000, under(5), subjects=1_000_000),
+    subjects("random of 1,000,000 subjects, 20 % wildcards, 16 B", 250_000, 1_500_000, under(5), subjects=1_000_000, wildcards=20),
+
+    Cell("requests, one at a time, 128 B", "requests", "requests", dict(window=1), 10_000, 10_000, (under(1, metric="p50_us"),), pinned=True),
+    Cell("requests, 4 by 4, window 64, 128 B", "requests", "requests", dict(publishers=4, subscribers=4, window=64), 400_000, 1_000_000,
+         (under(2.5), Target(2.5, "rate", floor=True), under(5, metric="p99_us")), pinned=True),
+
+    Cell("an idle process", "memory", "", targets=(value(10, "resident_mb"),), fresh=True, rounds_max=5),
+    Cell("10,000 idle connections, opened one by one", "memory", "connections", {}, 10_000, 10_000,
+         (value(6000, "bytes_each"), under(3)), fresh=True, rounds_max=4),
+    million("1,000,000 subscriptions"),
+    million("1,000,000 subscriptions, 20 % wildcards", wildcards=20),
+
+    pairs(128, 2_000_000, 5_000_000, value(1.3, "growth"), name="4 to 4 on 4 subjects, 128 B, churn 10,000/s", group="churn", twin=dict(churn=10_000)),
+    Cell("random of 10,000 subjects, 16 B, churn 10,000/s", "churn", "subjects", dict(size=16, subjects=10_000), 500_000, 3_000_000,
+         (value(1.3, "growth"),), twin=dict(churn=10_000)),
+
+    Cell("chain, middle, 16 B", "tree", "pubsub", dict(size=16), 1_000_000, 4_000_000, (under(4),), shape="chain"),
+    Cell("chain, middle, 128 B", "tree", "pubsub", dict(size=128), 1_000_000, 4_000_000, (under(4),), shape="chain"),
     Cell("chain, middle, durable, 128 B", "tree", "pubsub", dict(size=128, acks=True, window=4000, subject="orders"), 500_000, 500_000,
-         (ratio(4),), shape="chain", durable=True, stock_load=dict(size=128, subject="orders")),
+         (under(4),), shape="chain", durable=True, stock_load=dict(size=128, subject="orders")),
     Cell("durable publish with fsync, 128 B", "tree", "pubsub", dict(size=128, acks=True, window=4000, subject="orders"), 20_000, 300_000,
-         (Target(100_000, "rate", floor=True, ratio=False),), durable=True),
+         (value(100_000, "rate", floor=True),), durable=True),
 ]

@@ -1,5 +1,6 @@
 #include "tests/bench/connection.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -33,18 +34,30 @@ std::size_t number(std::string_view text) {
 // Splits a control line at spaces into at most 6 words; returns how many.
 std::size_t split(std::string_view line, std::array<std::string_view, 6>& words) {
     std::size_t count = 0;
-    while (!line.empty() && count < words.size()) {
-        const std::size_t space = std::min(line.find(' '), line.size());
-        if (space > 0) words[count++] = line.substr(0, space);
-        line.remove_prefix(std::min(space + 1, line.size()));
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i <= line.size() && count < words.size(); ++i) {
+        if (i < line.size() && line[i] != ' ') continue;
+        if (i > begin) words[count++] = line.substr(begin, i - begin);
+        begin = i + 1;
     }
     return count;
+}
+
+// The number after "client_id": of an INFO; 0 without one.
+std::uint64_t client_id_of(std::string_view info) {
+    constexpr std::string_view key = "\"client_id\":";
+    const std::size_t at = info.find(key);
+    if (at == std::string_view::npos) return 0;
+    info.remove_prefix(at + key.size());
+    std::uint64_t id = 0;
+    std::from_chars(info.data(), info.data() + info.size(), id);
+    return id;
 }
 
 }  // namespace
 
 Connection::Connection(const std::string& address, Receiver* receiver, std::uint32_t tag)
-    : receiver_(receiver), tag_(tag), in_(read_bytes_max + (64 << 10)) {
+    : receiver_(receiver), tag_(tag), in_(read_bytes_least) {
     const std::size_t colon = address.rfind(':');
     if (colon == std::string::npos) throw Failure("an address is host:port, not " + address);
     sockaddr_in peer{};
@@ -93,7 +106,6 @@ bool Connection::flush() {
 }
 
 void Connection::read() {
-    if (in_.size() - filled_ < read_bytes_max / 2) in_.resize(in_.size() * 2);
     const ssize_t n = recv(fd_, in_.data() + filled_, in_.size() - filled_, 0);
     if (n == 0) throw Failure("the server closed the connection");
     if (n < 0) {
@@ -107,13 +119,18 @@ void Connection::read() {
         if (taken == 0) break;
         used += taken;
     }
+    const bool was_full = filled_ == in_.size();
     std::memmove(in_.data(), in_.data() + used, filled_ - used);
     filled_ -= used;
+    if (was_full && (in_.size() < read_bytes_max || filled_ > in_.size() / 2)) in_.resize(in_.size() * 2);
 }
 
-void Connection::expect_head(std::string subject, std::uint32_t payload_bytes) {
-    std::string text = "MSG " + subject + " 1 " + std::to_string(payload_bytes) + "\r\n";
-    heads_.push_back(Head{std::move(subject), std::move(text), payload_bytes});
+void Connection::expect_head(std::string subject, std::uint32_t header_bytes, std::uint32_t payload_bytes) {
+    std::string text = header_bytes > 0 ? "HMSG " : "MSG ";
+    text += subject + " 1 ";
+    if (header_bytes > 0) text += std::to_string(header_bytes) + " ";
+    text += std::to_string(header_bytes + payload_bytes) + "\r\n";
+    heads_.push_back(Head{std::move(subject), std::move(text), header_bytes, payload_bytes});
 }
 
 // Takes one message or line from the front; 0 when it is not whole yet.
@@ -121,10 +138,15 @@ std::size_t Connection::take(std::string_view in) {
     for (std::size_t i = 0; i < heads_.size(); ++i) {
         const Head& head = heads_[(head_last_ + i) % heads_.size()];
         if (in.size() < head.text.size() || std::memcmp(in.data(), head.text.data(), head.text.size()) != 0) continue;
-        const std::size_t end = head.text.size() + head.payload_bytes;
+        const std::size_t body = head.text.size() + head.header_bytes;
+        const std::size_t end = body + head.payload_bytes;
         if (in.size() < end + 2) return 0;
         head_last_ = (head_last_ + i) % heads_.size();
-        receiver_->on_message(*this, Message{head.subject, {}, {}, in.substr(head.text.size(), head.payload_bytes)});
+        receiver_->on_message(*this, Message{head.subject,
+                                             "1",
+                                             {},
+                                             in.substr(head.text.size(), head.header_bytes),
+                                             in.substr(body, head.payload_bytes)});
         return end + 2;
     }
     return take_line(in);
@@ -140,14 +162,15 @@ std::size_t Connection::take_line(std::string_view in) {
         const std::size_t size = number(words[count - 1]);
         if (in.size() < end + 2 + size + 2) return 0;
         receiver_->on_message(
-            *this, Message{words[1], count == 5 ? words[3] : std::string_view{}, {}, in.substr(end + 2, size)});
+            *this,
+            Message{words[1], words[2], count == 5 ? words[3] : std::string_view{}, {}, in.substr(end + 2, size)});
         return end + 2 + size + 2;
     }
     if (verb == "HMSG" && (count == 5 || count == 6)) {
         const std::size_t head = number(words[count - 2]);
         const std::size_t size = number(words[count - 1]);
         if (in.size() < end + 2 + size + 2) return 0;
-        receiver_->on_message(*this, Message{words[1], count == 6 ? words[3] : std::string_view{},
+        receiver_->on_message(*this, Message{words[1], words[2], count == 6 ? words[3] : std::string_view{},
                                              in.substr(end + 2, head), in.substr(end + 2 + head, size - head)});
         return end + 2 + size + 2;
     }
@@ -155,10 +178,24 @@ std::size_t Connection::take_line(std::string_view in) {
         out_ += "PONG\r\n";
     } else if (verb == "PONG") {
         ++pongs_;
-    } else if (verb != "INFO" && verb != "+OK") {
+    } else if (verb == "INFO") {
+        client_id_ = client_id_of(in.substr(0, end));
+    } else if (verb != "+OK") {
         throw Failure("the server says: " + std::string(in.substr(0, end)));
     }
     return end + 2;
+}
+
+std::unique_ptr<Connection> connect_on_shard(const std::string& address, Receiver* receiver, std::uint32_t tag,
+                                             std::uint32_t shards, std::uint32_t shard) {
+    constexpr std::uint32_t rounds_max = 8;  // others may connect meanwhile and take the number that was due
+    std::vector<std::unique_ptr<Connection>> others;
+    for (std::uint32_t i = 0; i < rounds_max * std::max(shards, 1U); ++i) {
+        auto connection = std::make_unique<Connection>(address, receiver, tag);
+        if (shards <= 1 || (connection->client_id() + shards - 1) % shards == shard % shards) return connection;
+        others.push_back(std::move(connection));
+    }
+    throw Failure("no connection came to lie on shard " + std::to_string(shard));
 }
 
 Loop::Loop() : fd_(epoll_create1(EPOLL_CLOEXEC)) {

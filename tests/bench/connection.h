@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@ struct Failure : std::runtime_error {
 
 struct Message {
     std::string_view subject;
+    std::string_view sid;
     std::string_view reply;    // empty: none
     std::string_view headers;  // empty: none
     std::string_view payload;
@@ -31,8 +33,11 @@ class Receiver {
     virtual void on_message(Connection& from, const Message& message) = 0;
 };
 
-/// Bytes asked for in one read, and most bytes that a publisher gathers for one write.
+/// Bytes asked for in one read; a connection begins with the least and doubles while reads fill it, so that thousands
+/// of idle ones cost little.
+inline constexpr std::size_t read_bytes_least = 4 << 10;
 inline constexpr std::size_t read_bytes_max = 1 << 20;
+/// Most bytes that a publisher gathers for one write.
 inline constexpr std::size_t write_bytes_max = 256 << 10;
 
 class Connection {
@@ -54,14 +59,18 @@ class Connection {
     void read();
     int fd() const { return fd_; }
     std::uint32_t tag() const { return tag_; }
+    /// The server's number for this connection, of its INFO.
+    std::uint64_t client_id() const { return client_id_; }
 
-    /// Heads that most messages will have ("MSG bench.0 1 128\r\n"), with that payload size: taken without parsing.
-    void expect_head(std::string subject, std::uint32_t payload_bytes);
+    /// Heads that most messages will have ("MSG bench.0 1 128\r\n"), with that many bytes of headers (0: a MSG) and
+    /// payload: taken without parsing. The subscription's sid is 1.
+    void expect_head(std::string subject, std::uint32_t header_bytes, std::uint32_t payload_bytes);
 
   private:
     struct Head {
         std::string subject;
         std::string text;
+        std::uint32_t header_bytes = 0;
         std::uint32_t payload_bytes = 0;
     };
     std::size_t take(std::string_view in);
@@ -77,7 +86,13 @@ class Connection {
     std::vector<Head> heads_;
     std::size_t head_last_ = 0;
     std::uint64_t pongs_ = 0;
+    std::uint64_t client_id_ = 0;
 };
+
+/// Opens connections until one has a client number that lives on loop `shard` of `shards` (treegate deals them out in
+/// turn), and closes the others. With `shards` up to 1 the first one will do.
+std::unique_ptr<Connection> connect_on_shard(const std::string& address, Receiver* receiver, std::uint32_t tag,
+                                             std::uint32_t shards, std::uint32_t shard);
 
 /// epoll over a fixed set of connections.
 class Loop {

@@ -1,4 +1,4 @@
-"""One contestant in one cell: its servers, one round of load at them, and what can be read of them from outside."""
+"""One contestant in one cell: its servers, and one round of load at them."""
 
 import json
 import os
@@ -9,10 +9,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "system"))
 from servers import ROOT, STOCK, Gateway, Playground, Server, ServerFailed, Stock, request
+from readings import Reading, figures
 
 LOAD = Path(os.environ.get("TREEGATE_LOAD", ROOT / "build/dev/tests/bench/load"))
 RELEASE = Path(os.environ.get("TREEGATE", ROOT / "build/release/gateway/treegate"))
 RUN_SECONDS_MAX = 120
+WARM_PART = 20  # one in so many messages comes before the measured ones
+SERVER_CORE, LOAD_CORE = 0, 1  # of the pinned form
 STREAM = {"name": "BENCH", "subjects": ["orders.>"], "storage": "file", "retention": "limits", "discard": "old", "num_replicas": 1}
 
 
@@ -32,13 +35,17 @@ class Alone(Server):
         return self
 
 
+def on_core(core, command):
+    return ["taskset", "-c", str(core), *command]
+
+
 class Contestant:
     """An entry's servers in a cell's shape. `measured` is the one whose CPU counts."""
 
-    def __init__(self, cell, entry, playground, binary, number):
-        self.cell, self.entry, self.playground, self.binary = cell, entry, playground, binary
-        self.label = f"{number}-{'stock' if entry.stock else 'treegate'}"
+    def __init__(self, cell, entry, playground, binary, label, pinned):
+        self.cell, self.entry, self.playground, self.binary, self.label, self.pinned = cell, entry, playground, binary, label, pinned
         self.servers = []
+        self.load = None
 
     def start(self):
         self.servers = (self.stock_servers if self.entry.stock else self.gateways)()
@@ -46,12 +53,21 @@ class Contestant:
         self.measured = self.servers[1 if self.cell.shape == "chain" else 0]
 
     def stop(self):
+        if self.load:
+            self.load.close()
+            self.load = None
         for server in reversed(self.servers):
             server.kill()
 
+    def add(self, server):
+        if self.pinned:
+            plain = server.command
+            server.command = lambda: on_core(SERVER_CORE, plain())
+        return self.playground.add(server).start()
+
     def stock_servers(self):
         def start(name, config):
-            return self.playground.add(Stock(f"{self.label}-{name}", self.playground.folder, config)).start()
+            return self.add(Stock(f"{self.label}-{name}", self.playground.folder, config))
 
         if self.cell.shape == "chain":
             hub = start("b", 'leafnodes { listen: "127.0.0.1:-1" }\n')
@@ -66,78 +82,85 @@ class Contestant:
         return [server]
 
     def gateways(self):
-        folder, flags = self.playground.folder, ["--shards", "1", *self.entry.flags]
+        folder, flags = self.playground.folder, ["--shards", self.entry.shards, *self.entry.flags]
         if self.cell.shape == "single" and not self.cell.durable:
-            return [self.playground.add(Alone(f"{self.label}-a", folder, self.binary, flags)).start()]
+            return [self.add(Alone(f"{self.label}-a", folder, self.binary, flags))]
         row = []
         for name in "abc" if self.cell.shape == "chain" else "a":
             durable = ["orders.>"] if self.cell.durable and not row else []
-            gateway = Gateway(f"{self.label}-{name}", folder, join=row[-1:], durable=durable, extra=flags, binary=self.binary)
-            row.append(self.playground.add(gateway).start())
+            row.append(self.add(Gateway(f"{self.label}-{name}", folder, join=row[-1:], durable=durable, extra=flags, binary=self.binary)))
         if len(row) > 1:
             Playground.wait_members(row)
         return row
 
-    def run(self, count):
-        """One round: the metrics of the measured server, and what the load generator saw."""
-        flags = dict(self.cell.stock_load if self.entry.stock and self.cell.stock_load else self.cell.load, **self.entry.load)
-        flags |= {"count": count, "warm": max(1000, count // 20), "server": self.near.address, "wait": True, "seconds-max": RUN_SECONDS_MAX}
+    def run(self, count, number=0, counter=None):
+        """One round: what the load generator saw, and what the measured server used. `counter` counts system calls meanwhile."""
+        if self.cell.fresh:
+            self.stop()
+            self.start()
+        if not self.cell.kind:
+            return {"resident_mb": Reading(self.measured).resident_bytes / 1e6}
+        if not self.cell.twin:
+            return self.run_load(count, {}, counter)
+        each = {}
+        for extra in ({}, self.cell.twin) if number % 2 == 0 else (self.cell.twin, {}):
+            each[bool(extra)] = self.run_load(count, extra, counter)
+        return each[True] | {"calm_us": each[False]["cpu_us"], "growth": each[True]["cpu_us"] / each[False]["cpu_us"]}
+
+    def run_load(self, count, extra, counter):
+        load = self.load or Load(self, self.load_flags(count, extra))
+        if self.cell.one_load:
+            self.load = load
+        before = Reading(self.measured)
+        if counter:
+            with counter(self.measured.pid) as calls:
+                seen = load.run(count)
+            calls = calls.total
+        else:
+            seen, calls = load.run(count), None
+        after = Reading(self.measured)
+        if load is not self.load:
+            load.close()
+        return figures(before, after, seen, calls)
+
+    def load_flags(self, count, extra):
+        flags = dict(self.cell.stock_load if self.entry.stock and self.cell.stock_load else self.cell.load, **self.entry.load) | extra
+        flags |= {"warm": 0 if self.cell.fresh else max(1000, count // WARM_PART), "server": self.near.address, "seconds-max": RUN_SECONDS_MAX}
         if self.far is not self.near:
             flags["far-server"] = self.far.address
-        with subprocess.Popen(command_line(self.cell.kind, flags), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as load:
-            if load.stdout.readline().strip() != "ready":
-                raise ServerFailed(f"{self.cell.name}: the load generator did not become ready at {self.near.name}")
-            before = Reading(self.measured)
-            load.stdin.write("go\n")
-            load.stdin.flush()
-            line = load.stdout.readline()
-            after = Reading(self.measured)
-            load.stdin.close()
-            load.wait()
-        if not line or load.returncode != 0:
-            raise ServerFailed(f"{self.cell.name}: the run at {self.near.name} was not verified\n{self.measured.tail()}")
-        return metrics(before, after, json.loads(line))
+        return flags
 
 
-def command_line(kind, flags):
-    command = [str(LOAD), kind]
-    for name, value in flags.items():
-        if value is not False:
-            command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-    return command
+class Load:
+    """A running load generator that has become ready."""
 
+    def __init__(self, contestant, flags):
+        self.what = f"{contestant.cell.name} at {contestant.near.name}"
+        command = [str(LOAD), contestant.cell.kind, "--wait"]
+        for name, setting in flags.items():
+            if setting is not False:
+                command += [f"--{name}"] if setting is True else [f"--{name}", str(setting)]
+        if contestant.pinned:
+            command = on_core(LOAD_CORE, command)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline().strip() != "ready":
+            self.close()
+            raise ServerFailed(f"{self.what}: the load generator did not become ready")
 
-class Reading:
-    """What a process has used so far."""
+    def run(self, count):
+        """Runs that many messages; returns the load generator's JSON, which it prints when all are verified."""
+        self.process.stdin.write(f"{count}\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            self.close()
+            raise ServerFailed(f"{self.what}: not verified")
+        return json.loads(line)
 
-    def __init__(self, server):
-        self.cpu_seconds = server.cpu_seconds()
-        self.resident_bytes = server.resident_bytes()
-        self.reads_writes = reads_writes(server.pid)
-
-
-def reads_writes(pid):
-    """Calls of read, write, readv and writev so far, all threads; None where the kernel does not count them."""
-    try:
-        lines = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
-        return int(lines["syscr"]) + int(lines["syscw"])
-    except (OSError, KeyError):
-        return None
-
-
-def metrics(before, after, seen):
-    """The figures of one round; times in microseconds, per delivery (publish only: per message published)."""
-    messages = seen["delivered"] or seen["published"]
-    out = {
-        "messages": messages,
-        "cpu_us": (after.cpu_seconds - before.cpu_seconds) / messages * 1e6,
-        "rate": messages / seen["seconds"],
-        "load_share": seen["client_cpu_seconds"] / seen["seconds"],
-        "server_share": (after.cpu_seconds - before.cpu_seconds) / seen["seconds"],
-        "resident_mb": after.resident_bytes / 1e6,
-    }
-    if before.reads_writes is not None:
-        out["reads_writes"] = (after.reads_writes - before.reads_writes) / messages * 1000
-    if seen["max_us"]:
-        out |= {key: seen[key] for key in ("p50_us", "p99_us", "max_us")}
-    return out
+    def close(self):
+        """What is verified at the end is; ServerFailed when it was not so."""
+        self.process.stdin.close()
+        self.process.stdout.read()
+        self.process.stdout.close()
+        if self.process.wait() != 0:
+            raise ServerFailed(f"{self.what}: the load generator ended with {self.process.returncode}")

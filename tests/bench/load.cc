@@ -3,15 +3,16 @@
 //
 //   load pubsub --server 127.0.0.1:4222 --subscribers 16 --size 128 --count 1000000
 //
-// With --wait it says "ready" when everything is connected, warmed up and known to arrive, begins at the next line of
-// standard input, and ends at the one after its result: so that the caller reads the server's CPU time at these
-// moments.
+// With --wait it says "ready" when everything is connected, warmed up and known to arrive. Then each line of standard
+// input is the count of one more run, each answered by a JSON line, so that the caller reads the server's CPU time at
+// these moments; at the end of input it verifies what remains and ends.
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <string>
 
 #include <getopt.h>
@@ -27,6 +28,11 @@ void check_deadline(Clock::time_point since, const Options& options, const std::
     }
 }
 
+std::uint64_t window_of(const Options& options) {
+    if (options.window > 0) return options.window;
+    return std::max<std::uint64_t>(64, in_flight_bytes_max / (options.size + options.headers + 32));
+}
+
 std::uint32_t micros_now() {
     static const auto began = Clock::now();
     return static_cast<std::uint32_t>(
@@ -36,9 +42,18 @@ std::uint32_t micros_now() {
 namespace {
 
 constexpr const char* usage =
-    "load pubsub|requests [--server h:p] [--far-server h:p] [--subject s] [--publishers n] [--subscribers n] "
-    "[--subjects n]\n"
-    "     [--paired] [--acks] [--size bytes] [--count n] [--warm n] [--window n] [--seconds-max n] [--wait]\n";
+    "load pubsub|requests|subjects|subscriptions|connections [--server h:p] [--far-server h:p] [--subject s]\n"
+    "     [--publishers n] [--subscribers n] [--paired] [--queue] [--acks] [--subjects n] [--wildcards percent]\n"
+    "     [--churn per-second] [--shards n] [--across] [--size bytes] [--headers bytes] [--count n] [--warm n]\n"
+    "     [--window n] [--seconds-max n] [--wait]\n";
+
+using Make = std::unique_ptr<Cell> (*)(const Options&);
+
+const std::map<std::string, Make> makers{{"pubsub", make_pubsub},
+                                         {"requests", make_requests},
+                                         {"subjects", make_subjects},
+                                         {"subscriptions", make_subscriptions},
+                                         {"connections", make_connections}};
 
 bool parse(int argc, char** argv, Options& options, bool& wait) {
     std::map<std::string, std::string*> texts{
@@ -46,11 +61,19 @@ bool parse(int argc, char** argv, Options& options, bool& wait) {
     std::map<std::string, std::uint32_t*> numbers{{"publishers", &options.publishers},
                                                   {"subscribers", &options.subscribers},
                                                   {"subjects", &options.subjects},
+                                                  {"wildcards", &options.wildcards},
+                                                  {"churn", &options.churn},
+                                                  {"shards", &options.shards},
                                                   {"size", &options.size},
+                                                  {"headers", &options.headers},
                                                   {"seconds-max", &options.seconds_max}};
     std::map<std::string, std::uint64_t*> counts{
         {"count", &options.count}, {"warm", &options.warm}, {"window", &options.window}};
-    std::map<std::string, bool*> switches{{"paired", &options.paired}, {"acks", &options.acks}, {"wait", &wait}};
+    std::map<std::string, bool*> switches{{"paired", &options.paired},
+                                          {"queue", &options.queue},
+                                          {"acks", &options.acks},
+                                          {"across", &options.across},
+                                          {"wait", &wait}};
     if (argc < 2) return false;
     options.cell = argv[1];
     for (int i = 2; i < argc; ++i) {
@@ -72,7 +95,7 @@ bool parse(int argc, char** argv, Options& options, bool& wait) {
         }
     }
     return options.size >= stamp_bytes && options.publishers > 0 && options.subjects > 0 &&
-           (options.cell == "pubsub" || options.cell == "requests");
+           (options.headers == 0 || options.headers >= header_bytes_least) && makers.contains(options.cell);
 }
 
 double cpu_seconds() {
@@ -90,30 +113,34 @@ std::uint32_t quantile(const std::vector<std::uint32_t>& sorted, double part) {
 
 void print(const Options& options, Report& report, double cpu) {
     std::sort(report.micros.begin(), report.micros.end());
-    std::printf("{\"cell\":\"%s\",\"size\":%u,\"published\":%llu,\"delivered\":%llu,\"acked\":%llu,\"seconds\":%.6f,",
-                options.cell.c_str(), options.size, static_cast<unsigned long long>(report.published),
-                static_cast<unsigned long long>(report.delivered), static_cast<unsigned long long>(report.acked),
-                report.seconds);
-    std::printf(
-        "\"client_cpu_seconds\":%.6f,\"p50_us\":%u,\"p99_us\":%u,\"max_us\":%u,\"digest\":\"%016llx\",\"verified\":"
-        "true}\n",
-        cpu, quantile(report.micros, 0.5), quantile(report.micros, 0.99), quantile(report.micros, 1),
-        static_cast<unsigned long long>(report.digest));
+    const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
+    std::printf("{\"cell\":\"%s\",\"size\":%u,\"published\":%llu,\"delivered\":%llu,\"acked\":%llu,\"churned\":%llu,",
+                options.cell.c_str(), options.size, number(report.published), number(report.delivered),
+                number(report.acked), number(report.churned));
+    std::printf("\"seconds\":%.6f,\"client_cpu_seconds\":%.6f,", report.seconds, cpu);
+    std::printf("\"p50_us\":%u,\"p99_us\":%u,\"p999_us\":%u,\"max_us\":%u,", quantile(report.micros, 0.5),
+                quantile(report.micros, 0.99), quantile(report.micros, 0.999), quantile(report.micros, 1));
+    std::printf("\"digest\":\"%016llx\",\"verified\":true}\n", number(report.digest));
     std::fflush(stdout);
 }
 
+void measure(Cell& cell, const Options& options, std::uint64_t count) {
+    const double before = cpu_seconds();
+    Report report = cell.run(count);
+    print(options, report, cpu_seconds() - before);
+}
+
 int run(const Options& options, bool wait) {
-    const auto cell = options.cell == "pubsub" ? make_pubsub(options) : make_requests(options);
+    const auto cell = makers.at(options.cell)(options);
     if (options.warm > 0) cell->run(options.warm);
-    std::string line;
     if (wait) {
         std::cout << "ready" << std::endl;
-        std::getline(std::cin, line);
+        std::string line;
+        while (std::getline(std::cin, line)) measure(*cell, options, std::strtoull(line.c_str(), nullptr, 10));
+    } else {
+        measure(*cell, options, options.count);
     }
-    const double before = cpu_seconds();
-    Report report = cell->run(options.count);
-    print(options, report, cpu_seconds() - before);
-    if (wait) std::getline(std::cin, line);
+    cell->finish();
     return 0;
 }
 

@@ -6,6 +6,7 @@
 
 import asyncio
 import json
+import random
 import subprocess
 import sys
 import threading
@@ -30,7 +31,8 @@ class FaultyServer:
 
     def __init__(self, fault):
         self.fault, self.subscriptions, self.count, self.held = fault, [], 0, None
-        self.acks = 0
+        self.acks = self.clients = self.subscribed = 0
+        self.random = random.Random(1)
         self.ready = threading.Event()
         self.thread = threading.Thread(target=lambda: asyncio.run(self.serve()), daemon=True)
         self.thread.start()
@@ -50,24 +52,30 @@ class FaultyServer:
         self.thread.join()
 
     async def client(self, reader, writer):
-        writer.write(b"INFO {}\r\n")
+        self.clients += 1
+        writer.write(b'INFO {"client_id":%d}\r\n' % self.clients)
         try:
             while line := await reader.readline():
                 words = line.decode().split()
                 if words[0] == "PING":
                     writer.write(b"PONG\r\n")
                 elif words[0] == "SUB":
-                    self.subscriptions.append((words[1], words[-1], words[2] if len(words) == 4 else "", writer))
-                elif words[0] == "PUB":
-                    payload = (await reader.readexactly(int(words[-1]) + 2))[:-2]
-                    self.publish(words[1], words[2] if len(words) == 4 else "", payload)
+                    self.subscribed += 1
+                    if not (self.fault == "deaf" and self.subscribed % 2):
+                        self.subscriptions.append((words[1], words[-1], words[2] if len(words) == 4 else "", writer))
+                elif words[0] == "UNSUB":
+                    self.subscriptions = [s for s in self.subscriptions if (s[1], s[3]) != (words[1], writer)]
+                elif words[0] in ("PUB", "HPUB"):
+                    head = int(words[-2]) if words[0] == "HPUB" else 0
+                    content = (await reader.readexactly(int(words[-1]) + 2))[:-2]
+                    self.publish(words[1], words[2] if len(words) == 4 and not head else "", content[head:], content[:head])
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         self.subscriptions = [s for s in self.subscriptions if s[3] is not writer]
         writer.close()
 
-    def publish(self, subject, reply, payload):
+    def publish(self, subject, reply, payload, headers):
         probe = payload[:4] == b"\xff\xff\xff\xff"
         inbox = subject.startswith("_INBOX")
         if not probe and not inbox:
@@ -77,12 +85,14 @@ class FaultyServer:
             return
         if hit and self.fault == "damage":
             payload = payload[:-1] + bytes([payload[-1] ^ 1])
+        if hit and self.fault == "damage headers":
+            headers = headers.replace(b"Trace", b"Trase")
         if hit and self.fault == "swap":
-            self.held = (subject, reply, payload)
+            self.held = (subject, reply, payload, headers)
             return
-        self.deliver(subject, reply, payload)
+        self.deliver(subject, reply, payload, headers, wrong_sid=hit and self.fault == "wrong sid", all_members=hit and self.fault == "whole group")
         if hit and self.fault == "repeat":
-            self.deliver(subject, reply, payload)
+            self.deliver(subject, reply, payload, headers)
         if self.held and not probe:
             held, self.held = self.held, None
             self.deliver(*held)
@@ -96,25 +106,27 @@ class FaultyServer:
         text = b'{"stream":"S","seq":%d}' % self.acks
         if hit and self.fault == "refuse":
             text = b'{"error":{"code":503}}'
-        self.deliver(reply, "", text)
+        self.deliver(reply, "", text, b"")
         if hit and self.fault == "two acks":
-            self.deliver(reply, "", text)
+            self.deliver(reply, "", text, b"")
 
-    def deliver(self, subject, reply, payload):
-        groups = set()
-        for pattern, sid, queue, writer in self.subscriptions:
-            if writer.is_closing() or not matches(pattern, subject) or queue in groups:
-                continue
-            if queue:
-                groups.add(queue)
-            writer.write(b"MSG %s %s %s%d\r\n%s\r\n" % (subject.encode(), sid.encode(), reply.encode() + b" " if reply else b"", len(payload), payload))
+    def deliver(self, subject, reply, payload, headers, wrong_sid=False, all_members=False):
+        hit = [s for s in self.subscriptions if not s[3].is_closing() and matches(s[0], subject)]
+        if not all_members:
+            groups = {s[2]: [m for m in hit if m[2] == s[2]] for s in hit if s[2]}
+            hit = [s for s in hit if not s[2]] + [self.random.choice(members) for members in groups.values()]
+        for _, sid, _, writer in hit:
+            sid = str(int(sid) + 1) if wrong_sid else sid
+            words = [subject, sid] + ([reply] if reply else []) + ([str(len(headers))] if headers else []) + [str(len(headers) + len(payload))]
+            writer.write((f"{'HMSG' if headers else 'MSG'} {' '.join(words)}\r\n").encode() + headers + payload + b"\r\n")
 
 
 class TheLoadGenerator(unittest.TestCase):
     def run_load(self, fault, *arguments):
         server = FaultyServer(fault)
         try:
-            command = [LOAD, *arguments, "--server", f"127.0.0.1:{server.port}", "--count", "1000", "--warm", "0", "--seconds-max", "2"]
+            command = [LOAD, *arguments, "--server", f"127.0.0.1:{server.port}", "--warm", "0", "--seconds-max", "10" if not fault else "2"]
+            command += [] if "--count" in arguments else ["--count", "1000"]
             return subprocess.run(command, capture_output=True, text=True, timeout=30)
         finally:
             server.close()
@@ -134,7 +146,12 @@ class TheLoadGenerator(unittest.TestCase):
         self.assert_verified("pubsub", published=1000, delivered=1000)
         self.assert_verified("pubsub", "--subscribers", "3", "--publishers", "2", published=1000, delivered=3000)
         self.assert_verified("pubsub", "--publishers", "2", "--subscribers", "2", "--paired", delivered=1000)
-        self.assert_verified("pubsub", "--subjects", "50", "--size", "16", delivered=1000)
+        self.assert_verified("pubsub", "--headers", "64", "--subscribers", "2", delivered=2000)
+        self.assert_verified("pubsub", "--queue", "--publishers", "2", "--subscribers", "3", published=1000, delivered=1000)
+        self.assert_verified("pubsub", "--shards", "2", "--across", "--publishers", "2", "--subscribers", "2", "--paired", delivered=1000)
+        self.assert_verified("subjects", "--subjects", "50", "--wildcards", "20", "--size", "16", delivered=1000)
+        self.assert_verified("subscriptions", "--wildcards", "20", published=1000)
+        self.assert_verified("connections", published=1000)
         self.assert_verified("pubsub", "--subscribers", "0", published=1000, delivered=0)
         self.assert_verified("pubsub", "--acks", "--window", "100", "--subject", "orders", delivered=1000, acked=1000)
         self.assert_verified("requests", "--publishers", "2", "--subscribers", "2", published=1000, delivered=1000)
@@ -142,17 +159,35 @@ class TheLoadGenerator(unittest.TestCase):
     def test_notices_a_lost_message(self):
         self.assert_noticed("drop", "was due", "pubsub")
         self.assert_noticed("drop", "not done after", "requests")
+        self.assert_noticed("drop", "not done after", "pubsub", "--queue", "--subscribers", "2")
+        self.assert_noticed("drop", "was due", "subjects", "--subjects", "50")
 
     def test_notices_a_repeated_message(self):
-        self.assert_noticed("repeat", "was due", "pubsub", "--subjects", "9")
+        self.assert_noticed("repeat", "was due", "pubsub")
+        self.assert_noticed("repeat", "out of order", "pubsub", "--queue")
+        self.assert_noticed("whole group", "twice", "pubsub", "--queue", "--subscribers", "2")
+        self.assert_noticed("repeat", "was due", "subjects", "--subjects", "50")
         self.assert_noticed("repeat", "two replies", "requests")
 
     def test_notices_messages_out_of_order(self):
         self.assert_noticed("swap", "was due", "pubsub")
+        self.assert_noticed("swap", "out of order", "pubsub", "--queue")
 
-    def test_notices_a_damaged_payload(self):
+    def test_notices_damaged_content(self):
         self.assert_noticed("damage", "damaged", "pubsub")
+        self.assert_noticed("damage headers", "headers arrived damaged", "pubsub", "--headers", "64")
         self.assert_noticed("damage", "damaged", "requests")
+
+    def test_notices_subscriptions_that_are_wrong_or_not_there(self):
+        self.assert_noticed("wrong sid", "arrived at subscription", "subjects", "--subjects", "50")
+        run = self.run_load("deaf", "subscriptions")
+        self.assertEqual(1, run.returncode)
+        self.assertIn("does not work", run.stderr)
+
+    def test_subscribes_and_ends_what_churn_asks_for(self):
+        run = self.run_load("", "subjects", "--subjects", "50", "--churn", "5000", "--count", "20000")
+        self.assertEqual(0, run.returncode, run.stderr)
+        self.assertGreater(json.loads(run.stdout)["churned"], 100)
 
     def test_notices_what_is_wrong_with_acks(self):
         durable = ["pubsub", "--acks", "--window", "100", "--subject", "orders"]

@@ -8,76 +8,98 @@ from contestants import Contestant, Playground, ROOT
 
 SHORT_DIVISOR = 20
 SHORT_COUNT_MIN = 2000
+SHORT_SUBJECTS_MAX = 20_000
+SYSCALL_PART = 3  # the round that counts system calls has one in so many messages
+BEFORE = "before"
+
+
+def shortened(cell):
+    """The cell as the test run has it: tiny, and otherwise the same."""
+    small = lambda count: max(min(count, SHORT_COUNT_MIN), count // SHORT_DIVISOR)
+    load = dict(cell.load)
+    if "subjects" in load:
+        load["subjects"] = min(load["subjects"], SHORT_SUBJECTS_MAX)
+    return dataclasses.replace(cell, count=small(cell.count), ours=small(cell.ours), load=load)
 
 
 def entries_of(cell, options):
     """Who takes part: the cell's entries; with --identical stock twice; with --against the other binary as well."""
     if options.identical:
-        return [STOCK, dataclasses.replace(STOCK, name="treegate", reference="stock")]
-    entries = list(cell.entries)
-    if options.against:
-        entries.append(Entry("before", before=True))
-    return entries
+        return [STOCK, dataclasses.replace(STOCK, name=TREEGATE.name, reference=STOCK.name)]
+    return [*cell.entries, *([Entry(BEFORE)] if options.against else [])]
 
 
-def run_cell(cell, options):
+def run_cell(cell, options, counter, pinned):
     """The result of one cell, raw rounds in it. The order of the contestants changes from round to round."""
+    if options.short:
+        cell = shortened(cell)
     entries = entries_of(cell, options)
     rounds = {entry.name: [] for entry in entries}
     # On a real disk, for fsync.
     with Playground("treegate-bench", under=ROOT / "build") as playground:
         contestants = []
         for number, entry in enumerate(entries):
-            binary = options.against if entry.before else options.treegate
-            contestants.append(Contestant(cell, entry, playground, binary, number))
-            contestants[-1].start()
-        for number in range(options.rounds):
+            label = f"{number}-{'stock' if entry.stock else 'treegate'}"
+            binary = options.against if entry.name == BEFORE else options.treegate
+            contestants.append(Contestant(cell, entry, playground, binary, label, pinned))
+            if not cell.fresh:
+                contestants[-1].start()
+        for number in range(min(options.rounds, cell.rounds_max)):
             turn = number % len(contestants)
             for one in contestants[turn:] + contestants[:turn]:
-                count = cell.ours if cell.ours and not one.entry.stock else cell.count
-                if options.short:
-                    count = max(SHORT_COUNT_MIN, count // SHORT_DIVISOR)
-                rounds[one.entry.name].append(one.run(count))
+                rounds[one.entry.name].append(one.run(count_of(cell, one.entry), number))
+            if cell.fresh:
+                for one in contestants:
+                    one.stop()
+        result = summarise(cell, entries, rounds)
+        if counter and cell.kind and not cell.twin:
+            for one in contestants:
+                calls = one.run(max(1, count_of(cell, one.entry) // SYSCALL_PART), 0, counter).get("syscalls")
+                if calls is not None:
+                    result["medians"][one.entry.name]["syscalls"] = calls
         for one in contestants:
             one.stop()
-    pairs = [(entry.name, entry.reference) for entry in entries if entry.reference]
-    if options.against:
-        pairs.append((TREEGATE.name, "before"))
-    return summarise(cell, rounds, pairs)
+    return result | {"pinned": pinned}
 
 
-def kept(values):
-    """The first of more than two rounds warms up: it stays in the raw results and out of the medians."""
-    return values[1:] if len(values) > 2 else values
+def count_of(cell, entry):
+    return cell.count if entry.stock or not cell.ours else cell.ours
 
 
-def summarise(cell, rounds, pairs):
+def kept(cell, values):
+    """The first of more than two rounds warms up, and is left out; not so where each round has servers of its own."""
+    return values[1:] if len(values) > 2 and not cell.fresh else values
+
+
+def summarise(cell, entries, rounds):
+    """Medians of every metric of every contestant, ratios and differences to its reference, and the targets."""
     result = {"cell": cell.name, "group": cell.group, "medians": {}, "ratios": [], "targets": [], "rounds": rounds}
     for name, runs in rounds.items():
         keys = [key for key in runs[0] if all(key in run for run in runs)]
-        result["medians"][name] = {key: statistics.median(run[key] for run in kept(runs)) for key in keys}
-    for name, reference in pairs:
-        keys = [key for key in result["medians"][name] if key in result["medians"][reference]]
-        for key in keys:
-            each = [a[key] / b[key] for a, b in zip(kept(rounds[name]), kept(rounds[reference])) if b[key]]
+        result["medians"][name] = {key: statistics.median(run[key] for run in kept(cell, runs)) for key in keys}
+    compared = [(entry.name, entry.reference) for entry in entries if entry.reference]
+    if BEFORE in rounds:
+        compared.append((TREEGATE.name, BEFORE))
+    for name, reference in compared:
+        for key in result["medians"][name]:
+            each = [(a[key], b[key]) for a, b in zip(kept(cell, rounds[name]), kept(cell, rounds[reference])) if b.get(key)]
             if each:
-                result["ratios"].append({"of": name, "to": reference, "metric": key, "median": statistics.median(each),
-                                         "least": min(each), "most": max(each)})
+                ratios = [a / b for a, b in each]
+                result["ratios"].append({"of": name, "to": reference, "metric": key, "median": statistics.median(ratios), "least": min(ratios),
+                                         "most": max(ratios), "difference": statistics.median(a - b for a, b in each)})
     result["targets"] = [judged(target, result) for target in cell.targets if target.entry in rounds]
     return result
 
 
-def ratio_of(result, name, reference, metric):
-    """The entry of result["ratios"] for that pair, or None."""
-    return next((r for r in result["ratios"] if (r["of"], r["to"], r["metric"]) == (name, reference, metric)), None)
+def ratio_of(result, name, metric="cpu_us", reference=None):
+    """The entry of result["ratios"] of a contestant, to that reference or to its first one; None if there is none."""
+    return next((r for r in result["ratios"] if (r["of"], r["metric"]) == (name, metric) and reference in (None, r["to"])), None)
 
 
 def judged(target, result):
-    """A target with what was measured and whether that meets it."""
-    if target.ratio:
-        measured = next(r["median"] for r in result["ratios"] if (r["of"], r["metric"]) == (target.entry, target.metric))
-    else:
+    """A target with what was measured, and whether that meets it."""
+    if target.kind == "value":
         measured = result["medians"][target.entry][target.metric]
-    met = measured >= target.limit if target.floor else measured <= target.limit
-    return {"entry": target.entry, "metric": target.metric, "limit": target.limit, "floor": target.floor, "ratio": target.ratio,
-            "measured": measured, "met": met}
+    else:
+        measured = ratio_of(result, target.entry, target.metric)["median" if target.kind == "ratio" else "difference"]
+    return dataclasses.asdict(target) | {"measured": measured, "met": measured >= target.limit if target.floor else measured <= target.limit}

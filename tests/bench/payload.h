@@ -11,6 +11,8 @@ namespace bench {
 
 /// Bytes of publisher number, check and sequence number at the front of each payload; the smallest payload.
 inline constexpr std::uint32_t stamp_bytes = 16;
+/// The smallest block of headers that has one: "NATS/1.0\r\nTrace: \r\n\r\n".
+inline constexpr std::uint32_t header_bytes_least = 21;
 /// The publisher number of messages that only ask whether a route is there; receivers do not count them.
 inline constexpr std::uint32_t probe_publisher = 0xffffffff;
 

@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "tests/bench/cells.h"
+#include "tests/bench/churn.h"
 
 namespace bench {
 namespace {
@@ -18,8 +19,8 @@ std::uint64_t last_number(std::string_view text) {
 
 struct Publisher {
     std::unique_ptr<Connection> connection;
-    std::vector<std::string> subjects;
-    std::vector<std::string> heads;       // "PUB bench.0 128\r\n" per subject
+    std::string subject;
+    std::string head;                     // "PUB bench.0 128\r\n"
     std::string inbox;                    // "_INBOX.load0.", when acks are wanted
     std::uint64_t next = 0;               // sequence number of the next message
     std::uint64_t target = 0;             // where this run ends
@@ -28,17 +29,29 @@ struct Publisher {
     std::vector<std::uint64_t> position;  // the ack's seq, the same way; 0: not yet
     std::uint64_t base = 0;               // first sequence number of this run
     std::uint64_t position_last = 0;      // of the last run
+    std::vector<bool> taken;              // queue group: which of this run's messages a member got
+    std::uint64_t taken_count = 0;        // of all runs
 };
 
 struct Subscriber {
     std::unique_ptr<Connection> connection;
-    std::vector<std::uint64_t> next;  // per publisher: the sequence number that must come next
+    std::vector<std::uint64_t> next;  // per publisher: the sequence number that must come next (queue group: the least)
     bool reached = false;             // a probe arrived
 };
 
+// A block of that many bytes: the version line, one header whose value fills it, the empty line.
+std::string header_block(std::uint32_t bytes) {
+    const std::string begin = "NATS/1.0\r\nTrace: ";
+    const std::string end = "\r\n\r\n";
+    std::string value;
+    while (begin.size() + value.size() + end.size() < bytes) value += static_cast<char>('a' + value.size() % 26);
+    return begin + value + end;
+}
+
 class PubSub : public Cell, public Receiver {
   public:
-    explicit PubSub(const Options& options) : options_(options), payload_(options.size) {
+    explicit PubSub(const Options& options) : options_(options), payload_(options.size), churn_(options_) {
+        if (options.headers > 0) headers_ = header_block(options.headers);
         const std::string& far = options.far_server.empty() ? options.server : options.far_server;
         publishers_.resize(options.publishers);
         subscribers_.resize(options.subscribers);
@@ -46,6 +59,7 @@ class PubSub : public Cell, public Receiver {
         for (std::uint32_t i = 0; i < options.publishers; ++i) prepare(publishers_[i], i);
         for (Publisher& publisher : publishers_) loop_.add(*publisher.connection);
         for (Subscriber& subscriber : subscribers_) loop_.add(*subscriber.connection);
+        churn_.add_to(loop_);
         probe();
     }
 
@@ -58,15 +72,18 @@ class PubSub : public Cell, public Receiver {
             publisher.base = publisher.next;
             publisher.target = publisher.next + share;
             publisher.acked = publisher.next;
+            if (options_.queue) publisher.taken.assign(share, false);
             if (options_.acks) {
                 publisher.started.assign(share, 0);
                 publisher.position.assign(share, 0);
             }
         }
+        churn_.begin();
         while (!sent_all() || !arrived_all()) {
             bool room = false;
             for (std::uint32_t i = 0; i < publishers_.size(); ++i) room |= fill(publishers_[i], i);
-            loop_.turn(room ? 0 : idle_wait_ms);
+            churn_.turn();
+            loop_.turn(room ? 0 : options_.churn > 0 ? 1 : idle_wait_ms);
             check_deadline(began, options_,
                            "published " + std::to_string(report_.published) + ", delivered " +
                                std::to_string(report_.delivered) + ", acked " + std::to_string(report_.acked));
@@ -74,6 +91,7 @@ class PubSub : public Cell, public Receiver {
         // With no subscriber the PONG says that the server has read everything.
         for (Publisher& publisher : publishers_) publisher.connection->round_trip();
         report_.seconds = std::chrono::duration<double>(Clock::now() - began).count();
+        report_.churned = churn_.end();
         for (Publisher& publisher : publishers_) check_positions(publisher);
         return std::move(report_);
     }
@@ -84,36 +102,47 @@ class PubSub : public Cell, public Receiver {
     }
 
   private:
-    std::string subject_of(std::uint32_t publisher) const { return options_.subject + "." + std::to_string(publisher); }
+    std::string subject_of(std::uint32_t publisher) const {
+        return options_.subject + "." + std::to_string(options_.queue ? 0 : publisher);
+    }
+
+    // On one loop with its publisher, or on the next one.
+    std::uint32_t shard_of(std::uint32_t subscriber) const {
+        return subscriber % options_.publishers + (options_.across ? 1 : 0);
+    }
 
     void subscribe(Subscriber& subscriber, std::uint32_t index, const std::string& address) {
-        subscriber.connection = std::make_unique<Connection>(address, this, options_.publishers + index);
+        subscriber.connection =
+            connect_on_shard(address, this, options_.publishers + index, options_.shards, shard_of(index));
         subscriber.next.assign(options_.publishers, 0);
-        const bool one = options_.paired || options_.publishers == 1;
-        const std::string subject = subject_of(options_.paired ? index % options_.publishers : 0);
-        std::string filter = options_.subject + ".>";
-        if (one) filter = options_.subjects == 1 ? subject : subject + ".*";
-        if (options_.subjects == 1 && !options_.acks) {
-            for (std::uint32_t i = 0; i < options_.publishers; ++i) {
-                if (!options_.paired || i == index % options_.publishers)
-                    subscriber.connection->expect_head(subject_of(i), options_.size);
+        const bool one = options_.paired || options_.queue || options_.publishers == 1;
+        const std::string filter =
+            one ? subject_of(options_.paired ? index % options_.publishers : 0) : options_.subject + ".>";
+        if (!options_.acks) {
+            for (std::uint32_t i = 0; i < (options_.queue ? 1 : options_.publishers); ++i) {
+                if (takes(index, i)) subscriber.connection->expect_head(subject_of(i), options_.headers, options_.size);
             }
         }
-        subscriber.connection->out() += "SUB " + filter + " 1\r\n";
+        subscriber.connection->out() += "SUB " + filter + (options_.queue ? " group 1\r\n" : " 1\r\n");
         subscriber.connection->round_trip();
     }
 
     void prepare(Publisher& publisher, std::uint32_t index) {
-        publisher.connection = std::make_unique<Connection>(options_.server, this, index);
-        for (std::uint32_t i = 0; i < options_.subjects; ++i) {
-            publisher.subjects.push_back(subject_of(index) + (options_.subjects == 1 ? "" : "." + std::to_string(i)));
-            publisher.heads.push_back("PUB " + publisher.subjects.back() + " " + std::to_string(options_.size) +
-                                      "\r\n");
-        }
+        publisher.connection = connect_on_shard(options_.server, this, index, options_.shards, index);
+        publisher.subject = subject_of(index);
+        publisher.head = head(publisher, "");
         if (!options_.acks) return;
         publisher.inbox = "_INBOX.load" + std::to_string(index) + ".";
         publisher.connection->out() += "SUB " + publisher.inbox + "* 1\r\n";
         publisher.connection->round_trip();
+    }
+
+    // "PUB orders.0 _INBOX.load0.17 128\r\n" or the HPUB with its headers.
+    std::string head(const Publisher& publisher, const std::string& reply) const {
+        std::string text = options_.headers > 0 ? "HPUB " : "PUB ";
+        text += publisher.subject + reply;
+        if (options_.headers > 0) text += " " + std::to_string(options_.headers);
+        return text + " " + std::to_string(options_.headers + options_.size) + "\r\n" + headers_;
     }
 
     // Sends messages that do not count until every subscriber has seen one: then the interest is known everywhere.
@@ -124,7 +153,7 @@ class PubSub : public Cell, public Receiver {
                                [](const Subscriber& s) { return !s.reached; });
         };
         while (waiting()) {
-            for (Publisher& publisher : publishers_) append(publisher, publisher.heads[0], probe_publisher, 0);
+            for (Publisher& publisher : publishers_) append(publisher, publisher.head, probe_publisher, 0);
             loop_.turn(probe_wait_ms);
             check_deadline(began, options_, "no probe has reached every subscriber");
         }
@@ -143,15 +172,15 @@ class PubSub : public Cell, public Receiver {
     // Appends what the window and one write allow; true when more could be sent at once.
     bool fill(Publisher& publisher, std::uint32_t index) {
         if (publisher.next == publisher.target || publisher.connection->unsent() > 0) return false;
-        const std::uint64_t bound = std::min(publisher.target, slowest(publisher, index) + window());
+        const std::uint64_t bound = std::min(publisher.target, slowest(publisher, index) + window_of(options_));
         const std::uint32_t now = options_.acks ? micros_now() : 0;
         while (publisher.next < bound && publisher.connection->unsent() < write_bytes_max) {
-            const std::uint64_t which = options_.subjects == 1 ? 0 : publisher.next * 2654435761U % options_.subjects;
             if (options_.acks) {
                 publisher.started[publisher.next - publisher.base] = now;
-                append(publisher, acked_head(publisher, publisher.subjects[which]), index, publisher.next);
+                append(publisher, head(publisher, " " + publisher.inbox + std::to_string(publisher.next)), index,
+                       publisher.next);
             } else {
-                append(publisher, publisher.heads[which], index, publisher.next);
+                append(publisher, publisher.head, index, publisher.next);
             }
             ++publisher.next;
             ++report_.published;
@@ -160,22 +189,9 @@ class PubSub : public Cell, public Receiver {
         return publisher.next < bound;
     }
 
-    // "PUB orders.0 _INBOX.load0.17 128\r\n"; valid until the next call.
-    const std::string& acked_head(const Publisher& publisher, const std::string& subject) {
-        char digits[24];
-        head_.assign("PUB ").append(subject).append(" ").append(publisher.inbox);
-        head_.append(digits, std::to_chars(digits, digits + sizeof digits, publisher.next).ptr).append(" ");
-        head_.append(digits, std::to_chars(digits, digits + sizeof digits, options_.size).ptr).append("\r\n");
-        return head_;
-    }
-
-    std::uint64_t window() const {
-        if (options_.window > 0) return options_.window;
-        return std::max<std::uint64_t>(64, in_flight_bytes_max / (options_.size + 32));
-    }
-
     // Up to where this publisher's messages have arrived everywhere (with acks: how many were acknowledged).
     std::uint64_t slowest(const Publisher& publisher, std::uint32_t index) const {
+        if (options_.queue) return publisher.taken_count;
         std::uint64_t least = options_.acks ? publisher.acked : publisher.next;
         for (std::uint32_t i = 0; i < subscribers_.size(); ++i) {
             if (takes(i, index)) least = std::min(least, subscribers_[i].next[index]);
@@ -203,19 +219,32 @@ class PubSub : public Cell, public Receiver {
         Stamp stamp;
         if (!payload_.read(message.payload, stamp))
             throw Failure("a message arrived damaged on " + std::string(message.subject));
+        if (message.headers != headers_) throw Failure("headers arrived damaged: " + std::string(message.headers));
         if (stamp.publisher == probe_publisher) {
             subscriber.reached = true;
             return;
         }
         if (stamp.publisher >= subscriber.next.size()) throw Failure("a message of an unknown publisher arrived");
         std::uint64_t& next = subscriber.next[stamp.publisher];
-        if (stamp.sequence != next) {
+        if (options_.queue) {
+            take_once(publishers_[stamp.publisher], stamp, next);
+        } else if (stamp.sequence != next) {
             throw Failure("publisher " + std::to_string(stamp.publisher) + ": message " +
                           std::to_string(stamp.sequence) + " arrived where " + std::to_string(next) + " was due");
         }
-        ++next;
+        next = stamp.sequence + 1;
         ++report_.delivered;
         report_.digest = report_.digest * 31 + stamp.check;
+    }
+
+    // A member of a queue group gets some of a publisher's messages, in order; no other member gets the same.
+    static void take_once(Publisher& publisher, const Stamp& stamp, std::uint64_t least) {
+        if (stamp.sequence < least || stamp.sequence < publisher.base || stamp.sequence >= publisher.next)
+            throw Failure("message " + std::to_string(stamp.sequence) + " arrived out of order in the queue group");
+        auto&& taken = publisher.taken[stamp.sequence - publisher.base];
+        if (taken) throw Failure("message " + std::to_string(stamp.sequence) + " arrived twice in the queue group");
+        taken = true;
+        ++publisher.taken_count;
     }
 
     void on_ack(Publisher& publisher, const Message& message) {
@@ -252,7 +281,8 @@ class PubSub : public Cell, public Receiver {
     std::vector<Subscriber> subscribers_;
     Loop loop_;
     Report report_;
-    std::string head_;
+    Churn churn_;
+    std::string headers_;
 };
 
 }  // namespace

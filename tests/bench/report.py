@@ -1,20 +1,42 @@
-"""What the rounds came to, as Markdown."""
+"""What the rounds came to: lines, tables, JSON, and the report with its plots."""
 
+import json
 import os
 import platform
+import re
 import subprocess
+import sys
 from pathlib import Path
 
-from contestants import STOCK
-from measure import ratio_of
+from contestants import HERE, ROOT, STOCK
+from measure import BEFORE, ratio_of
+
+DIGITS = 4  # of raw figures in the JSON
+VENV = ROOT / "build/venv/bin/python"
+
+METRICS = {  # how a figure is called and written
+    "cpu_us": ("CPU", lambda v: f"{v:.3f} us" if v < 10 else f"{v:.1f} us"),
+    "rate": ("rate", lambda v: f"{v / 1e6:.2f} M/s" if v >= 1e6 else f"{v / 1e3:.3g} k/s"),
+    "p50_us": ("p50", lambda v: f"{v:.0f} us"),
+    "p99_us": ("p99", lambda v: f"{v:.0f} us"),
+    "p999_us": ("p99.9", lambda v: f"{v:.0f} us"),
+    "max_us": ("max", lambda v: f"{v:.0f} us"),
+    "resident_mb": ("resident", lambda v: f"{v:.1f} MB"),
+    "bytes_each": ("memory of each", lambda v: f"{v:.0f} B" if v < 10_000 else f"{v / 1000:.1f} KB"),
+    "growth": ("CPU with churn / without", lambda v: f"{v:.2f}"),
+    "syscalls": ("system calls", lambda v: f"{v * 1000:.3g}"),
+    "reads_writes": ("reads and writes", lambda v: f"{v * 1000:.3g}"),
+    "load_share": ("load's share of a core", lambda v: f"{v:.2f}"),
+    "server_share": ("server's share of a core", lambda v: f"{v:.2f}"),
+}
 
 
-def human(rate):
-    return f"{rate / 1e6:.2f} M/s" if rate >= 1e6 else f"{rate / 1e3:.0f} k/s"
+def text(metric, value):
+    return "-" if value is None else METRICS[metric][1](value)
 
 
 def fraction(ratio):
-    """0.125 as 1/8.0; above one as a factor."""
+    """0.125 as 1/8.0; from one on as a factor."""
     return f"1/{1 / ratio:.1f}" if ratio < 0.995 else f"{ratio:.2f}x"
 
 
@@ -22,41 +44,90 @@ def spread(ratio):
     return f"{fraction(ratio['median'])} ({fraction(ratio['most'])} - {fraction(ratio['least'])})"
 
 
-METRIC_NAMES = {"cpu_us": "CPU", "rate": "rate", "p50_us": "p50", "p99_us": "p99"}
-
-
 def target_text(target):
-    sign = ">=" if target["floor"] else "<="
-    if not target["ratio"]:
-        limit = human(target["limit"]) if target["metric"] == "rate" else f"{target['limit']:g}"
-        shown = human(target["measured"]) if target["metric"] == "rate" else f"{target['measured']:g}"
+    name, written = METRICS[target["metric"]]
+    sign = "at least" if target["floor"] else "at most"
+    if target["kind"] != "ratio":
+        shown, limit = written(target["measured"]), written(target["limit"])
+        limit += " more" if target["kind"] == "difference" else ""
+    elif target["floor"] or target["limit"] >= 1:
+        shown, limit = f"{target['measured']:.2f}x", f"{target['limit']:g}x"
     else:
-        limit = f"{target['limit']:g}x" if target["floor"] else fraction(target["limit"]) if target["limit"] < 1 else f"{target['limit']:g}x"
-        shown = f"{target['measured']:.2f}x" if target["floor"] else fraction(target["measured"])
-    return f"{METRIC_NAMES.get(target['metric'], target['metric'])} {sign} {limit}: {shown}, {'met' if target['met'] else '**not met**'}"
+        shown, limit = fraction(target["measured"]), f"1/{1 / target['limit']:g}"
+    return f"{name} {sign} {limit}: {shown}, {'met' if target['met'] else '**not met**'}"
 
 
-def main_table(results):
-    """CPU per message, ratio, rate and target, a line per contestant that is compared."""
-    lines = ["| workload | stock us | treegate us | ratio (rounds) | stock rate | treegate rate | load's CPU | target |", "|---|---|---|---|---|---|---|---|"]
+def one_line(result):
+    """For the progress line: the telling figure of each contestant."""
+    parts = []
+    for name, medians in result["medians"].items():
+        metric = next(key for key in ("growth", "bytes_each", "cpu_us", "resident_mb") if key in medians)
+        ratio = ratio_of(result, name, metric)
+        parts.append(f"{name} {text(metric, medians[metric])}" + (f" = {fraction(ratio['median'])}" if ratio else ""))
+    return ", ".join(parts)
+
+
+def table(head, rows):
+    return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def compared(results):
+    """(result, contestant, its medians, its reference's medians, ratio of CPU) of every comparison that has CPU per message."""
     for result in results:
-        for name, ours in result["medians"].items():
-            ratio = next((r for r in result["ratios"] if r["of"] == name and r["metric"] == "cpu_us"), None)
-            if ratio is None:
-                continue
-            theirs = result["medians"][ratio["to"]]
-            label = result["cell"] + ("" if name == "treegate" else f" [{name}]")
-            targets = "; ".join(target_text(t) for t in result["targets"] if t["entry"] == name)
-            lines.append(f"| {label} | {theirs['cpu_us']:.3f} | {ours['cpu_us']:.3f} | {spread(ratio)} | {human(theirs['rate'])} | {human(ours['rate'])} "
-                         f"| {theirs['load_share']:.2f}, {ours['load_share']:.2f} | {targets} |")
-            against = ratio_of(result, name, "before", "cpu_us")
-            if against:
-                lines.append(f"| &nbsp; now against before | {result['medians']['before']['cpu_us']:.3f} | {ours['cpu_us']:.3f} "
-                             f"| {against['median']:.2f}x ({against['least']:.2f} - {against['most']:.2f}) | | | | |")
-    return "\n".join(lines)
+        for ratio in result["ratios"]:
+            if ratio["metric"] == "cpu_us":
+                yield result, ratio["of"], result["medians"][ratio["of"]], result["medians"][ratio["to"]], ratio
 
 
-def machine():
+def label(result, name, reference="stock"):
+    if name == "treegate":
+        return result["cell"] + (" [against before]" if reference == BEFORE else "")
+    return f"{result['cell']} [{name}]"
+
+
+def cpu_table(results):
+    rows = []
+    for result, name, ours, theirs, ratio in compared(results):
+        targets = "; ".join(target_text(t) for t in result["targets"] if t["entry"] == name) if ratio["to"] != BEFORE else ""
+        rows.append([label(result, name, ratio["to"]), text("cpu_us", theirs["cpu_us"]), text("cpu_us", ours["cpu_us"]), spread(ratio),
+                     text("rate", theirs["rate"]), text("rate", ours["rate"]), f"{theirs['load_share']:.2f}, {ours['load_share']:.2f}", targets])
+    return table(["workload", "stock CPU", "treegate CPU", "ratio (rounds)", "stock rate", "treegate rate", "load's CPU share", "target"], rows)
+
+
+def main_tables(results):
+    parts = [cpu_table([r for r in results if not r["pinned"]])]
+    pinned = [r for r in results if r["pinned"]]
+    if pinned:
+        parts += ["\nServer on one core, load on the other:\n", cpu_table(pinned)]
+    return "\n".join(parts)
+
+
+def machine(options, counter):
+    """Processor, kernel and versions; no names of hosts or paths."""
     model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
-    version = subprocess.run([str(STOCK), "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    return {"cores": os.cpu_count(), "model": model, "kernel": platform.release(), "stock": version, "preset": "release"}
+    version = lambda binary: subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    return {"cores": os.cpu_count(), "model": model, "kernel": platform.release(), "stock": version(STOCK),
+            "treegate": "stock again" if options.identical else version(options.treegate), "rounds": options.rounds, "short": options.short,
+            "syscalls counted by": counter.method if counter else None}
+
+
+def headline(info):
+    return f"{info['stock']} and {info['treegate']} on {info['cores']} cores of {info['model']}, Linux {info['kernel']}, {info['rounds']} rounds"
+
+
+def rounded(value):
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def compact(result):
+    """The raw rounds of each metric as one list."""
+    rounds = {name: {key: [rounded(run.get(key)) for run in runs] for key in runs[0]} for name, runs in result["rounds"].items()}
+    trimmed = json.loads(json.dumps({key: part for key, part in result.items() if key != "rounds"}), parse_float=lambda v: rounded(float(v)))
+    return trimmed | {"rounds": rounds}
+
+
+def write_json(path, info, results):
+    """One line per cell."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(json.dumps(compact(result)) for result in results)
+    path.write_text(f'{{"machine": {json.dumps(info)},\n"results": [\n{lines}\n]}}\n')
