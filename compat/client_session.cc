@@ -21,7 +21,7 @@ bool is_below(std::string_view subject, std::string_view prefix) {
 // Subjects that servers use among themselves, so clients may not publish to them.
 // Source: nats-server server/gateway.go hasGWRoutedReplyPrefix, server/client.go clientNRGPrefix.
 bool is_reserved_subject(std::string_view subject) {
-    if (subject.front() != '_' && subject.front() != '$') return false;
+    if (subject.empty() || (subject.front() != '_' && subject.front() != '$')) return false;
     return is_below(subject, "_GR_.") || is_below(subject, "$GR.") || subject.substr(0, 5) == "$NRG.";
 }
 
@@ -30,6 +30,10 @@ bool is_reserved_reply(std::string_view reply) {
     if (reply.empty() || (reply.front() != '_' && reply.front() != '$')) return false;
     return reply.substr(0, 4) == "_R_." || is_below(reply, "$JS.ACK.") || is_below(reply, "_GR_.") ||
            is_below(reply, "$GR.");
+}
+
+std::size_t count_tokens(std::string_view subject) {
+    return 1 + static_cast<std::size_t>(std::count(subject.begin(), subject.end(), '.'));
 }
 
 bool has_empty_token(std::string_view subject) {
@@ -42,23 +46,41 @@ bool has_empty_token(std::string_view subject) {
 ClientSession::ClientSession(const SessionSettings& settings, std::uint64_t client_id, std::string client_ip,
                              base::Instant now, base::Prng& prng)
     : settings_(&settings),
+      prng_(&prng),
       subscriptions_(prng.next()),
       last_in_(now),
       client_id_(client_id),
       client_ip_(std::move(client_ip)) {
-    parser_.set_payload_bytes_max(settings.info.max_payload);
-    parser_.set_control_line_bytes_max(settings.control_line_bytes_max);
+    settings_changed();
     const base::Duration delay = std::min<base::Duration>(settings.ping_interval, first_ping_interval);
     const auto jitter = static_cast<std::uint64_t>(std::max<base::Duration::rep>(delay.count() / 5, 1));
     first_ping_delay_ = delay + base::Duration(static_cast<base::Duration::rep>(prng.below(jitter)));
     next_ping_ = now + first_ping_delay_;
 }
 
-void ClientSession::greet(base::Bytes& out) const {
+void ClientSession::settings_changed() {
+    parser_.set_payload_bytes_max(settings_->info.max_payload);
+    parser_.set_control_line_bytes_max(settings_->control_line_bytes_max);
+    original_subject_ = {};
+}
+
+ClientInfo ClientSession::client_info() const {
     ClientInfo info;
     info.client_id = client_id_;
     info.client_ip = client_ip_;
+    return info;
+}
+
+void ClientSession::greet(base::Bytes& out) const {
+    append_info(out, settings_->info, client_info());
+}
+
+bool ClientSession::append_async_info(bool lame_duck, base::Bytes& out) const {
+    if (!first_pong_sent_ || options_.protocol < 1 || close_reason_ != NatsError::none) return false;
+    ClientInfo info = client_info();
+    info.lame_duck = lame_duck;
     append_info(out, settings_->info, info);
+    return true;
 }
 
 SessionStep ClientSession::step(base::ByteView& in, base::Instant now, base::Bytes& out) {
@@ -78,7 +100,7 @@ SessionStep ClientSession::step(base::ByteView& in, base::Instant now, base::Byt
         switch (event.verb) {
             case ClientVerb::publish:
                 last_in_ = now;
-                if (may_publish(event.publish, out)) return SessionStep::publish;
+                if (may_publish(out)) return SessionStep::publish;
                 break;
             case ClientVerb::subscribe:
                 last_in_ = now;
@@ -110,9 +132,12 @@ SessionStep ClientSession::step(base::ByteView& in, base::Instant now, base::Byt
     }
 }
 
-bool ClientSession::may_publish(const Publish& publish, base::Bytes& out) {
+// In stock's order: pedantic looks at the subject that the client wrote, all else at what it is mapped to.
+bool ClientSession::may_publish(base::Bytes& out) {
+    const Publish& publish = parser_.event().publish;
     if (options_.pedantic && !base::is_valid_literal(publish.subject))
         append_error(out, NatsError::invalid_publish_subject);
+    if (settings_->mappings) map_subject();
     if (is_reserved_subject(publish.subject)) {
         append_publish_violation(out, publish.subject);
         return false;
@@ -125,14 +150,23 @@ bool ClientSession::may_publish(const Publish& publish, base::Bytes& out) {
     return true;
 }
 
+void ClientSession::map_subject() {
+    const std::string_view original = parser_.event().publish.subject;
+    original_subject_ = {};
+    if (settings_->mappings->apply(original, *prng_, mapped_subject_) == Mapped::no) return;
+    original_subject_ = original;
+    parser_.replace_subject(mapped_subject_);
+}
+
 SessionStep ClientSession::on_connect(std::string_view json, base::Instant now, base::Bytes& out) {
     next_ping_ = now + first_ping_delay_;
     if (!parse_connect(json, options_)) return fail(NatsError::bad_connect, out);
     // Accounts cannot be named by a client; stock counts it as an attempt to get in.
     if (options_.new_account || !options_.account.empty()) return fail(NatsError::authorization, out);
     if (options_.protocol < 0 || options_.protocol > client_protocol_max) return fail(NatsError::client_protocol, out);
-    if (options_.no_responders && !options_.headers) return fail(NatsError::no_responders_without_headers, out);
-    parser_.set_headers_allowed(options_.headers);
+    headers_ = options_.headers && settings_->info.headers;
+    if (options_.no_responders && !headers_) return fail(NatsError::no_responders_without_headers, out);
+    parser_.set_headers_allowed(headers_);
 
     // Not the first CONNECT: what was subscribed before it is gone.  (At the first one, too, there may be
     // subscriptions; those stay.)
@@ -152,6 +186,10 @@ SessionStep ClientSession::on_subscribe(base::Bytes& out) {
     const ClientEvent& event = parser_.event();
     if (event.queue == reserved_queue) {
         append_subscription_violation(out, event.subject, event.queue);
+        return SessionStep::need_more;
+    }
+    if (settings_->subscription_tokens_max != 0 && count_tokens(event.subject) > settings_->subscription_tokens_max) {
+        append_tokens_violation(out, event.subject);
         return SessionStep::need_more;
     }
     if (settings_->subscriptions_max != 0 && subscriptions_.size() >= settings_->subscriptions_max) {
@@ -193,9 +231,7 @@ void ClientSession::append_pong(base::Bytes& out) {
     if (!connected_ || first_pong_sent_) return;
     first_pong_sent_ = true;
     if (options_.protocol < 1) return;
-    ClientInfo info;
-    info.client_id = client_id_;
-    info.client_ip = client_ip_;
+    ClientInfo info = client_info();
     info.connect_info = true;
     info.remote_account = settings_->account_name;
     append_info(out, settings_->info, info);

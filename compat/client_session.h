@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "compat/nats_error.h"
 #include "compat/nats_limits.h"
 #include "compat/nats_parser.h"
+#include "compat/subject_mappings.h"
 #include "compat/subscription_table.h"
 #include "routing/base/bytes.h"
 #include "routing/base/prng.h"
@@ -31,14 +33,18 @@
 
 namespace compat {
 
-/// What all clients of a gateway have in common.  Outlives its sessions; changed between steps only.
+/// What all clients of a gateway have in common.  Outlives its sessions; changed between steps only, and each session
+/// is told by settings_changed().
 struct SessionSettings {
-    ServerInfo info;  ///< info.max_payload is what clients are told and held to
+    ServerInfo info;  ///< info.max_payload is what clients are told and held to; info.headers is fixed for good
     std::uint32_t control_line_bytes_max = static_cast<std::uint32_t>(compat::control_line_bytes_max);
-    std::uint32_t subscriptions_max = compat::subscriptions_max;  ///< 0: no limit
+    std::uint32_t subscriptions_max = compat::subscriptions_max;              ///< 0: no limit
+    std::uint32_t subscription_tokens_max = compat::subscription_tokens_max;  ///< 0: no limit
     base::Duration ping_interval = compat::ping_interval;
     std::uint32_t ping_out_max = compat::ping_out_max;
     std::string account_name = "$G";  ///< the account that clients are told they are bound to
+    /// Where publishes go instead.  nullptr: where they say.
+    std::shared_ptr<const SubjectMappings> mappings;
 };
 
 /// What the shard has to do now.
@@ -62,7 +68,8 @@ enum class Delivery : std::uint8_t {
 /// Threads: those of its shard only.
 class ClientSession {
   public:
-    /// Borrows: `settings` for the session's life.  `prng` gives the first PING its random delay.
+    /// Borrows: `settings` and `prng` for the session's life.
+    /// `prng` gives the first PING its random delay and chooses among the destinations of a mapping.
     ClientSession(const SessionSettings& settings, std::uint64_t client_id, std::string client_ip, base::Instant now,
                   base::Prng& prng);
 
@@ -76,7 +83,11 @@ class ClientSession {
 
     // --- After publish.  Borrows: valid until the next step().
 
+    /// What was published, to the subject that it was mapped to.  A message that a mapping drops is published to the
+    /// empty subject, which nobody can subscribe to.
     [[nodiscard]] const Publish& publication() const { return parser_.event().publish; }
+    /// The subject that the client wrote, if a mapping changed it; else empty.
+    [[nodiscard]] std::string_view original_subject() const { return original_subject_; }
 
     // --- After subscribe.
 
@@ -97,6 +108,17 @@ class ClientSession {
     /// Appends PONG and, after the first PING of a client that understands it, the second INFO.
     void append_pong(base::Bytes& out);
 
+    // --- Changes of the settings.
+
+    /// The settings are others now: the limits of size hold from the next line on.
+    /// Source: nats-server server/reload.go, options max_payload and max_control_line.
+    void settings_changed();
+    /// Appends an INFO that tells what has changed, unless this client does not understand that or is not there yet:
+    /// only one with "protocol":1 that had its first PONG (its second INFO) gets it.  `lame_duck`: say that the gateway
+    /// is about to close it.  Returns whether there is something in `out` now. Source: nats-server server/route.go
+    /// sendAsyncInfoToClients, server/server.go sendLDMToClients.
+    bool append_async_info(bool lame_duck, base::Bytes& out) const;
+
     // --- Deliveries to this client.
 
     /// Counts a delivery to the subscription at `index`.  Call before the message is appended.
@@ -114,7 +136,7 @@ class ClientSession {
     /// Whether this client gets its own publishes.
     [[nodiscard]] bool echo() const { return options_.echo; }
     /// Whether this client gets HMSG; otherwise header blocks are cut off.
-    [[nodiscard]] bool headers() const { return options_.headers; }
+    [[nodiscard]] bool headers() const { return headers_; }
     /// Whether this client wants a 503 for a request that nobody took.
     [[nodiscard]] bool no_responders() const { return options_.no_responders; }
 
@@ -149,13 +171,16 @@ class ClientSession {
     [[nodiscard]] const NatsParser& parser() const { return parser_; }
 
   private:
-    [[nodiscard]] bool may_publish(const Publish& publish, base::Bytes& out);
+    [[nodiscard]] bool may_publish(base::Bytes& out);
+    void map_subject();
+    [[nodiscard]] ClientInfo client_info() const;
     [[nodiscard]] SessionStep on_connect(std::string_view json, base::Instant now, base::Bytes& out);
     [[nodiscard]] SessionStep on_subscribe(base::Bytes& out);
     [[nodiscard]] SessionStep on_unsubscribe(base::Bytes& out);
     [[nodiscard]] SessionStep fail(NatsError error, base::Bytes& out);
 
     const SessionSettings* settings_;
+    base::Prng* prng_;
     NatsParser parser_;
     SubscriptionTable subscriptions_;
     std::vector<std::uint64_t> removed_handles_;
@@ -164,6 +189,7 @@ class ClientSession {
     SubscriptionIndex last_no_responders_ = subscription_none;
     NatsError close_reason_ = NatsError::none;
     bool connected_ = false;
+    bool headers_ = false;  // asked for by the client, and allowed
     bool first_pong_sent_ = false;
     bool ping_open_ = false;  // a PING of the client waits for append_pong
     bool ping_sent_ = false;  // at least one PING went out
@@ -174,6 +200,8 @@ class ClientSession {
     base::Duration first_ping_delay_{};
     std::uint64_t client_id_;
     std::string client_ip_;
+    std::string_view original_subject_;
+    base::Bytes mapped_subject_;
     ConnectOptions options_;
 };
 

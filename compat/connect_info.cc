@@ -152,7 +152,7 @@ void append_info(base::Bytes& out, const ServerInfo& server, const ClientInfo& c
     json["go"] = server.go;
     json["host"] = server.host;
     json["port"] = server.port;
-    json["headers"] = true;
+    json["headers"] = server.headers;
     put(json, "auth_required", server.auth_required);
     put(json, "tls_required", server.tls_required);
     put(json, "tls_verify", server.tls_verify);
@@ -163,7 +163,7 @@ void append_info(base::Bytes& out, const ServerInfo& server, const ClientInfo& c
     put(json, "nonce", client.nonce);
     put(json, "cluster", std::string_view(server.cluster));
     if (!server.connect_urls.empty()) json["connect_urls"] = server.connect_urls;
-    put(json, "ldm", server.lame_duck);
+    put(json, "ldm", client.lame_duck);
     put(json, "connect_info", client.connect_info);
     put(json, "remote_account", client.remote_account);
     put(json, "treegate", std::string_view(server.treegate_version));

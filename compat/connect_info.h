@@ -71,7 +71,7 @@ struct ServerInfo {
     bool tls_required = false;
     bool tls_verify = false;
     bool tls_available = false;
-    bool lame_duck = false;
+    bool headers = true;           ///< always; false: no client may send or get header blocks
     std::string treegate_version;  ///< ours: key "treegate"
 };
 
@@ -80,6 +80,7 @@ struct ClientInfo {
     std::uint64_t client_id = 0;
     std::string_view client_ip;
     std::string_view nonce;
+    bool lame_duck = false;     ///< this gateway is about to close its clients
     bool connect_info = false;  ///< the second INFO, after the first PING
     std::string_view remote_account;
 };

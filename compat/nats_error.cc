@@ -119,6 +119,12 @@ void append_subscription_violation(base::Bytes& out, std::string_view filter, st
     out.append("'\r\n");
 }
 
+void append_tokens_violation(base::Bytes& out, std::string_view filter) {
+    out.append("-ERR 'Permissions Violation for Subscription to ");
+    append_quoted(out, filter);
+    out.append(", too many tokens'\r\n");
+}
+
 void append_quoted(base::Bytes& out, std::string_view text) {
     out.push_back('"');
     while (!text.empty()) {

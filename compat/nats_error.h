@@ -51,6 +51,8 @@ void append_reply_violation(base::Bytes& out, std::string_view reply);
 /// Appends `-ERR 'Permissions Violation for Subscription to "filter"'`, with ` using queue "queue"` if there is one.
 /// The connection stays.
 void append_subscription_violation(base::Bytes& out, std::string_view filter, std::string_view queue);
+/// Appends `-ERR 'Permissions Violation for Subscription to "filter", too many tokens'`.  The connection stays.
+void append_tokens_violation(base::Bytes& out, std::string_view filter);
 
 /// Appends `text` as Go's %q prints it: double quotes, escapes for control characters, invalid UTF-8 as \x...
 void append_quoted(base::Bytes& out, std::string_view text);

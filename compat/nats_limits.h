@@ -22,6 +22,9 @@ inline constexpr std::size_t size_digits_max = 9;
 /// Subscriptions of one connection; 0 is no limit, the default.  Source: nats-server opts.go max_subscriptions.
 inline constexpr std::uint32_t subscriptions_max = 0;
 
+/// Tokens in the subject of one SUB; 0 is no limit, the default.  Source: nats-server opts.go max_sub_tokens.
+inline constexpr std::uint32_t subscription_tokens_max = 0;
+
 /// Between two looks at a client's liveness.  Source: nats-server server/const.go DEFAULT_PING_INTERVAL.
 inline constexpr std::chrono::nanoseconds ping_interval = std::chrono::minutes(2);
 

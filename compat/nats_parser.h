@@ -65,6 +65,9 @@ class NatsParser {
     /// Cost: no allocation when lines and payloads are whole in `in`, or are split but small.
     [[nodiscard]] Step step(base::ByteView& in);
 
+    /// The last event, a publish, is to go to another subject.  Borrows: as the event's own views.
+    void replace_subject(std::string_view subject) { event_.publish.subject = subject; }
+
     /// The last event.  Valid until the next step().
     [[nodiscard]] const ClientEvent& event() const { return event_; }
     /// Why step() said broken.

@@ -269,6 +269,10 @@ void Shard::on_publish(Client& from) {
     ++counters_.in_messages;
     ++from.in_messages;
     const MessageView message{routing::account_global, said.subject, said.reply, said.body, said.header_bytes};
+    if (message.subject.empty()) {  // a mapping drops it
+        refuse_request(from, message);
+        return;
+    }
     if (!publish(from, message)) hold(from, message);
     finish_deliveries();
 }

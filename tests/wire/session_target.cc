@@ -11,24 +11,12 @@ namespace wire {
 
 using compat::SessionStep;
 
-SessionTarget::SessionTarget(const std::map<std::string, std::string>& options, std::size_t piece_bytes)
-    : piece_bytes_(piece_bytes) {
+SessionTarget::SessionTarget(const WireOptions& options, std::size_t piece_bytes) : piece_bytes_(piece_bytes) {
     settings_.info.server_id = settings_.info.server_name = "NPURE";
     settings_.info.host = "127.0.0.1";
     settings_.info.port = 4222;
     settings_.info.max_payload = static_cast<std::uint32_t>(compat::payload_bytes_max);
-    for (const auto& [key, value] : options) {
-        const auto number = static_cast<std::uint32_t>(std::stoul(value));
-        if (key == "max_payload") {
-            settings_.info.max_payload = number;
-        } else if (key == "max_control_line") {
-            settings_.control_line_bytes_max = number;
-        } else if (key == "max_subscriptions") {
-            settings_.subscriptions_max = number;
-        } else {
-            BASE_CHECK(false && "an option that this target does not know");
-        }
-    }
+    apply_options(options, settings_);
 }
 
 bool SessionTarget::connect(const std::string& client) {

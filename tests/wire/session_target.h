@@ -16,7 +16,7 @@ namespace wire {
 class SessionTarget : public WireTarget {
   public:
     /// `options` are the transcript's; what is sent arrives in pieces of at most `piece_bytes`.
-    SessionTarget(const std::map<std::string, std::string>& options, std::size_t piece_bytes);
+    SessionTarget(const WireOptions& options, std::size_t piece_bytes);
 
     bool connect(const std::string& client) override;
     void send(const std::string& client, std::string_view bytes) override;

@@ -6,21 +6,9 @@
 
 namespace wire {
 
-ShardTarget::ShardTarget(const std::map<std::string, std::string>& options, routing::ShardIndex shards,
-                         std::size_t piece_bytes)
+ShardTarget::ShardTarget(const WireOptions& options, routing::ShardIndex shards, std::size_t piece_bytes)
     : gateway_(shards), piece_bytes_(piece_bytes) {
-    for (const auto& [key, value] : options) {
-        const auto number = static_cast<std::uint32_t>(std::stoul(value));
-        if (key == "max_payload") {
-            gateway_.settings.info.max_payload = number;
-        } else if (key == "max_control_line") {
-            gateway_.settings.control_line_bytes_max = number;
-        } else if (key == "max_subscriptions") {
-            gateway_.settings.subscriptions_max = number;
-        } else {
-            BASE_CHECK(false && "an option that this target does not know");
-        }
-    }
+    apply_options(options, gateway_.settings);
 }
 
 bool ShardTarget::connect(const std::string& client) {

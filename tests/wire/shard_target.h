@@ -13,7 +13,7 @@ namespace wire {
 class ShardTarget : public WireTarget {
   public:
     /// `options` are the transcript's; what is sent arrives in pieces of at most `piece_bytes`.
-    ShardTarget(const std::map<std::string, std::string>& options, routing::ShardIndex shards, std::size_t piece_bytes);
+    ShardTarget(const WireOptions& options, routing::ShardIndex shards, std::size_t piece_bytes);
 
     bool connect(const std::string& client) override;
     void send(const std::string& client, std::string_view bytes) override;

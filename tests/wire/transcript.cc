@@ -126,9 +126,10 @@ std::optional<std::string> parse_entry(std::string_view line, WireEntry& entry) 
         entry.kind = WireEntry::Kind::expect_closed;
         return std::nullopt;
     }
-    if (mark == "<" && rest.substr(0, 5) == "INFO ") {
+    if (mark == "<" && (rest.substr(0, 5) == "INFO " || rest.substr(0, 6) == "INFO! ")) {
         entry.kind = WireEntry::Kind::expect_info;
-        entry.bytes = rest.substr(5);
+        entry.exact = rest[4] == '!';
+        entry.bytes = rest.substr(entry.exact ? 6 : 5);
         if (!nlohmann::json::parse(entry.bytes, nullptr, false).is_object()) return "INFO wants a JSON object";
         return std::nullopt;
     }
@@ -151,8 +152,12 @@ bool matches_at(const WireEntry& entry, std::string_view buffer, std::size_t at)
     return true;
 }
 
-// Every key of `expected` must be there with that value; "*" is any value, null is: not there.
-std::optional<std::string> compare_info(const nlohmann::json& expected, std::string_view line) {
+bool is_volatile(std::string_view key) {
+    return std::find(std::begin(volatile_info_keys), std::end(volatile_info_keys), key) != std::end(volatile_info_keys);
+}
+
+// Every key of `expected` must be there with that value; "*" is any value, null is: not there.  `exact`: and no others.
+std::optional<std::string> compare_info(const nlohmann::json& expected, std::string_view line, bool exact = false) {
     const std::string shown = "got: " + readable(line);
     if (line.substr(0, 5) != "INFO " || line.substr(line.size() - 2) != "\r\n")
         return "an INFO line was expected, " + shown;
@@ -163,6 +168,9 @@ std::optional<std::string> compare_info(const nlohmann::json& expected, std::str
         if (value.is_null() ? found != info.end() : found == info.end() || (value != "*" && *found != value))
             return "INFO: key " + key + " should be " + value.dump() + ", " + shown;
     }
+    if (!exact) return std::nullopt;
+    for (const auto& [key, value] : info.items())
+        if (!is_volatile(key) && !expected.contains(key)) return "INFO: nobody told of key " + key + ", " + shown;
     return std::nullopt;
 }
 
@@ -219,7 +227,7 @@ class Runner {
                 return std::nullopt;
             case WireEntry::Kind::expect_info: {
                 const std::string line = greeting.empty() ? take_line(entry.client, client) : greeting;
-                return compare_info(nlohmann::json::parse(entry.bytes), line);
+                return compare_info(nlohmann::json::parse(entry.bytes), line, entry.exact);
             }
             case WireEntry::Kind::expect_closed: {
                 WireTarget::Received received = WireTarget::Received::bytes;
@@ -317,12 +325,7 @@ std::optional<Transcript> parse_transcript(std::string_view name, std::string_vi
         if (line.empty() || line.front() == '#') continue;
         std::optional<std::string> wrong;
         if (line.front() == '!') {
-            std::istringstream words{std::string(line.substr(1))};
-            std::string key;
-            std::string value;
-            std::string more;
-            if (!(words >> key >> value) || (words >> more)) wrong = "! key value expected";
-            transcript.options[key] = value;
+            wrong = parse_option(line.substr(1), transcript.options);
         } else {
             WireEntry entry;
             entry.line = number;

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/wire/options.h"
+
 namespace wire {
 
 /// One line of a transcript.
@@ -20,11 +22,12 @@ struct WireEntry {
     std::string bytes;                           ///< send, expect: as on the wire; expect_info: the JSON
     std::map<std::size_t, std::string> choices;  ///< expect: at this offset any of these bytes will do
     bool whole = true;                           ///< send: ends a line
+    bool exact = false;                          ///< expect_info: no other keys, but volatile ones
 };
 
 struct Transcript {
-    std::string name;                            ///< the file's, without folder
-    std::map<std::string, std::string> options;  ///< what the server must be configured with ("! key value")
+    std::string name;     ///< the file's, without folder
+    WireOptions options;  ///< what the server must be configured with
     std::vector<WireEntry> entries;
 };
 
@@ -52,6 +55,11 @@ class WireTarget {
     /// Closes the connection from the client's side.
     virtual void hang_up(const std::string& client) = 0;
 };
+
+/// Keys of INFO that differ from one server to the next: who it is, which program and where it runs, and what only one
+/// of stock and treegate has (api_lvl and xkey are for JetStream and auth callout, treegate is ours).
+inline constexpr std::string_view volatile_info_keys[] = {
+    "server_id", "server_name", "version", "git_commit", "go", "port", "client_id", "api_lvl", "xkey", "treegate"};
 
 /// Plays `transcript` against `target` and hangs up all its clients.
 /// Returns what went wrong as text for a person ("file:line: ..."), or nothing.

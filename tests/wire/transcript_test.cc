@@ -72,7 +72,7 @@ TEST_CASE("a transcript's escapes become bytes", "[wire]") {
         "t.wire", "# comment\n\n! max_payload 8\na1> x\\r\\n\\t\\\\\\x00\\{ab*3}\n>> raw\nb< q\\[12]w\n> <closed>\n",
         error);
     REQUIRE(transcript.has_value());
-    CHECK(transcript->options.at("max_payload") == "8");
+    CHECK(transcript->options.values.at("max_payload") == "8");
     REQUIRE(transcript->entries.size() == 4);
     CHECK(transcript->entries[0].client == "a1");
     CHECK(transcript->entries[0].bytes == std::string("x\r\n\t\\\0", 6) + "ababab\r\n");
@@ -94,6 +94,10 @@ TEST_CASE("a transcript that is wrong is refused with its line", "[wire]") {
     CHECK(parse_error("> \\[ab]\n").find("server") != std::string::npos);
     CHECK(parse_error("< INFO nonsense\n").find("JSON") != std::string::npos);
     CHECK(parse_error("! key\n> a\n").find("key value") != std::string::npos);
+    CHECK(parse_error("! max_colour 5\n> a\n").find("max_colour") != std::string::npos);
+    CHECK(parse_error("! mapping a 50 b\n> a\n").find("weight%") != std::string::npos);
+    CHECK(parse_error("! mapping a 50%\n> a\n").find("weight%") != std::string::npos);
+    CHECK(parse_error("! mapping a 50% b..c\n> a\n").find("invalid transform") != std::string::npos);
 }
 
 TEST_CASE("the runner notices what differs", "[wire]") {
@@ -106,6 +110,7 @@ TEST_CASE("the runner notices what differs", "[wire]") {
     CHECK(play("> X\n< <closed>\n").value().find("the end was expected, got") != std::string::npos);
     CHECK(play("< INFO {\"port\":1}\n> PING\n< PONG\n").value().find("key port") != std::string::npos);
     CHECK(play("< INFO {\"port\":null}\n> PING\n< PONG\n").value().find("key port") != std::string::npos);
+    CHECK(play("< INFO! {\"proto\":1}\n> PING\n< PONG\n").value().find("nobody told of key") != std::string::npos);
     CHECK(play("< INFO {\"nonce\":\"*\"}\n> PING\n< PONG\n").value().find("key nonce") != std::string::npos);
     CHECK(play(quiet + "> SUB a 5\n> PUB a 0\\r\\n\n< MSG a \\[12] 0\\r\\n\n").has_value());
     CHECK_FALSE(

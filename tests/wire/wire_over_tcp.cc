@@ -1,11 +1,12 @@
 // Plays transcripts over TCP, against a server that runs already or one that is started for each.
 //
-//   wire_over_tcp HOST:PORT [--with KEY=VALUE]... FILE...
+//   wire_over_tcp HOST:PORT [--with 'KEY VALUE']... FILE...
 //   wire_over_tcp --server PROGRAM [--give WORD]... FILE...
 //
-// --with says how the running server is configured; a transcript that wants something else is skipped.  PROGRAM is
-// started as `PROGRAM -a 127.0.0.1 -p -1 [-c FILE]`, which nats-server and treegate understand, with each WORD after
-// it. Exit code: 0 all hold, 1 one does not, 2 usage, 77 nothing could be played.
+// --with says how the running server is configured (as the "!" lines of a transcript); a transcript that wants
+// something else is skipped.  PROGRAM is started as `PROGRAM -a 127.0.0.1 -p -1 [-c FILE]`, which nats-server and
+// treegate understand, with each WORD after it.
+// Exit code: 0 all hold, 1 one does not, 2 usage, 77 nothing could be played.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -37,17 +38,15 @@ constexpr std::chrono::milliseconds start_wait_max{20000};
 // A server process, and a folder for its configuration; both gone at the end.
 class Server {
   public:
-    Server(const std::string& program, const std::vector<std::string>& given,
-           const std::map<std::string, std::string>& options) {
+    Server(const std::string& program, const std::vector<std::string>& given, const wire::WireOptions& options) {
         std::string pattern = (std::filesystem::temp_directory_path() / "wire-XXXXXX").string();
         int ends[2];
         if (::mkdtemp(pattern.data()) == nullptr || ::pipe2(ends, O_CLOEXEC) != 0) return;
         folder_ = pattern;
         std::vector<std::string> words = {program, "-a", "127.0.0.1", "-p", "-1"};
-        if (!options.empty()) {
+        if (const std::string config = wire::config_text(options); !config.empty()) {
             const std::string path = folder_ + "/wire.conf";
-            std::ofstream config(path);
-            for (const auto& [key, value] : options) config << key << ": " << value << "\n";
+            std::ofstream(path) << config;
             words.insert(words.end(), {"-c", path});
         }
         words.insert(words.end(), given.begin(), given.end());
@@ -102,7 +101,7 @@ class Server {
 };
 
 int usage() {
-    std::cerr << "usage: wire_over_tcp HOST:PORT [--with KEY=VALUE]... FILE...\n"
+    std::cerr << "usage: wire_over_tcp HOST:PORT [--with 'KEY VALUE']... FILE...\n"
                  "       wire_over_tcp --server PROGRAM [--give WORD]... FILE...\n";
     return 2;
 }
@@ -136,11 +135,9 @@ int main(int argc, char** argv) {
         port = static_cast<std::uint16_t>(std::strtoul(words[0].c_str() + colon + 1, nullptr, 10));
         if (port == 0) return usage();
     }
-    std::map<std::string, std::string> configured;
+    wire::WireOptions configured;
     for (; at + 1 < words.size() && words[at] == "--with"; at += 2) {
-        const std::size_t equals = words[at + 1].find('=');
-        if (equals == std::string::npos) return usage();
-        configured[words[at + 1].substr(0, equals)] = words[at + 1].substr(equals + 1);
+        if (wire::parse_option(words[at + 1], configured)) return usage();
     }
     if (at == words.size()) return usage();
     if (!program.empty() && ::access(program.c_str(), X_OK) != 0) {

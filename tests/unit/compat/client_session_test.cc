@@ -353,3 +353,70 @@ TEST_CASE("an idle session is small", "[compat][session]") {
     client.feed(std::string(100, 'x') + "\r\n");
     CHECK(client.session.parser().buffered_capacity() <= parser_kept_bytes_max);
 }
+
+TEST_CASE("a mapped publish has its new subject, and the old one can be told", "[compat][session][mappings]") {
+    SessionSettings settings = Client::plain_settings();
+    settings.mappings =
+        SubjectMappings::compile({{"old.*", {{"new.$1", 100, ""}}}, {"lost", {{"lost", 0, ""}}}}).value();
+    Client client(settings);
+    CHECK(client.feed(quiet) == "");
+    CHECK(client.feed("PUB old.1 2\r\nhi\r\n") == "publish(new.1,,hi) ");
+    CHECK(client.session.original_subject() == "old.1");
+    CHECK(client.feed("PUB lost r 2\r\nhi\r\n") == "publish(,r,hi) ");
+    CHECK(client.session.original_subject() == "lost");
+    CHECK(client.feed("PUB other 2\r\nhi\r\n") == "publish(other,,hi) ");
+    CHECK(client.session.original_subject().empty());
+
+    SECTION("until a reload takes the mappings away") {
+        CHECK(client.feed("PUB old.1 2\r\nhi\r\n") == "publish(new.1,,hi) ");
+        client.settings.mappings = nullptr;
+        client.session.settings_changed();
+        CHECK(client.session.original_subject().empty());
+        CHECK(client.feed("PUB old.1 2\r\nhi\r\n") == "publish(old.1,,hi) ");
+        CHECK(client.session.original_subject().empty());
+    }
+}
+
+TEST_CASE("changed limits hold from the next line on", "[compat][session]") {
+    Client client;
+    CHECK(client.feed(quiet) == "");
+    CHECK(client.feed("PUB a 9\r\n123456789\r\n") == "publish(a,,123456789) ");
+    client.settings.info.max_payload = 8;
+    client.session.settings_changed();
+    CHECK(client.feed("PUB a 8\r\n12345678\r\n") == "publish(a,,12345678) ");
+    client.taken();
+    CHECK(client.feed("PUB a 9\r\n") == "close(Maximum Message Payload Exceeded) ");
+    CHECK(client.taken() == "-ERR 'Maximum Payload Violation'\r\n");
+
+    Client other;
+    other.settings.control_line_bytes_max = 10;
+    other.session.settings_changed();
+    CHECK(other.feed("SUB 12345678901 1\r\n") == "close(Maximum Control Line Exceeded) ");
+}
+
+TEST_CASE("an asynchronous INFO goes to clients of protocol 1 after their first PONG", "[compat][session]") {
+    Client client;
+    std::string out;
+    CHECK_FALSE(client.session.append_async_info(false, out));
+    CHECK(client.feed("CONNECT {\"verbose\":false,\"protocol\":1}\r\n") == "");
+    CHECK_FALSE(client.session.append_async_info(true, out));
+    CHECK(client.feed("PING\r\n") == "ping ");
+    CHECK(out.empty());
+
+    client.settings.info.connect_urls = {"10.0.0.1:4222"};
+    REQUIRE(client.session.append_async_info(false, out));
+    CHECK(out.find("\"connect_urls\":[\"10.0.0.1:4222\"]") != std::string::npos);
+    CHECK(out.find("\"client_id\":7,\"client_ip\":\"127.0.0.1\"") != std::string::npos);
+    CHECK(out.find("connect_info") == std::string::npos);
+    CHECK(out.find("ldm") == std::string::npos);
+    out.clear();
+    REQUIRE(client.session.append_async_info(true, out));
+    CHECK(out.find("\"ldm\":true") != std::string::npos);
+    out.clear();
+    client.session.close(NatsError::server_shutdown, out);
+    CHECK_FALSE(client.session.append_async_info(true, out));
+
+    Client old;
+    CHECK(old.feed("CONNECT {\"verbose\":false}\r\nPING\r\n") == "ping ");
+    CHECK_FALSE(old.session.append_async_info(false, out));
+}

@@ -121,12 +121,12 @@ TEST_CASE("INFO has the keys that are always there, and no empty ones", "[compat
           "\"host\":\"0.0.0.0\",\"port\":4222,\"headers\":true,\"max_payload\":1048576} \r\n");
     out.clear();
     server.connect_urls = {"10.0.0.1:4222"};
-    server.lame_duck = true;
     server.auth_required = true;
     server.treegate_version = "0.1.0";
     ClientInfo client;
     client.client_id = 7;
     client.client_ip = "127.0.0.1";
+    client.lame_duck = true;
     client.connect_info = true;
     client.remote_account = "$G";
     append_info(out, server, client);
