@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "compat/nats_limits.h"
+#include "compat/subject_mappings.h"
 #include "routing/base/time.h"
 
 namespace gateway {
@@ -138,6 +139,7 @@ struct Config {
     base::Duration spin{};     ///< how long a loop looks for work before it sleeps; 0: not at all
     std::vector<std::string> server_tags;
     std::map<std::string, std::string> server_metadata;
+    std::vector<compat::Mapping> mappings;  ///< in the order of the file; each without SubjectMappings::error_of
 
     std::optional<TreeConfig> tree;  ///< empty: a NATS server on its own
     DurableConfig durable;

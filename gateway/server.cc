@@ -20,6 +20,7 @@
 #include "gateway/io/timer.h"
 #include "gateway/log.h"
 #include "gateway/ports_file.h"
+#include "gateway/session_settings.h"
 #include "gateway/shard_loop.h"
 #include "gateway/shard_mail.h"
 #include "gateway/tree_shell.h"
@@ -47,8 +48,6 @@ class Server final {
         : config_(config), log_(log), identity_(std::move(identity)), post_(shards_of(config)) {
         settings_.info.server_id = identity_->server_id();
         settings_.info.server_name = config.server_name.empty() ? settings_.info.server_id : config.server_name;
-        settings_.info.host = config.client.host;
-        settings_.info.max_payload = config.limits.max_payload;
         settings_.info.treegate_version = TREEGATE_VERSION;
         news_ = io::Mailbox(loop_, [this] { go_on_stopping(); });
         stop_timer_ = io::Timer(loop_, [this] { go_on_stopping(); });
@@ -96,7 +95,7 @@ class Server final {
         }
         listener_ = std::move(listener).value();
         client_port_ = listener_->port();
-        settings_.info.port = client_port_;
+        apply_config(config_, client_port_, settings_);
         log_.info("Listening for client connections on " + io::join_address(config_.client.host, client_port_));
         return true;
     }

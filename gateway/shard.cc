@@ -144,6 +144,18 @@ void Shard::end(Client& client, compat::NatsError reason) {
     stop(client, reason != compat::NatsError::slow_consumer, compat::closed_reason(reason));
 }
 
+void Shard::settings_changed() {
+    for (auto& [id, client] : clients_) client->session.settings_changed();
+}
+
+void Shard::announce(bool lame_duck) {
+    for (auto& [id, client] : clients_) {
+        if (client->closing || !client->session.append_async_info(lame_duck, scratch_)) continue;
+        put(*client, scratch_);
+        scratch_.clear();
+    }
+}
+
 void Shard::end_all(compat::NatsError reason) {
     std::vector<Client*> all;
     all.reserve(clients_.size());

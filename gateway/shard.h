@@ -147,6 +147,10 @@ class Shard final {
     void closed(Client& client, base::Instant now);
     /// Ends a client with the reason's -ERR.
     void end(Client& client, compat::NatsError reason);
+    /// The settings that were given to the constructor have changed: the clients are held to them from now on.
+    void settings_changed();
+    /// Tells all clients that understand it what INFO says now; `lame_duck`: and that they are to go elsewhere.
+    void announce(bool lame_duck);
     /// Ends all.
     void end_all(compat::NatsError reason);
 

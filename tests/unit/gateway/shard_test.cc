@@ -280,3 +280,33 @@ TEST_CASE("a connection is closed only when no shard would still deliver to it",
     gateway.turn(0);
     CHECK(count(PureGateway::take(publisher), "503") == 1);
 }
+
+TEST_CASE("changed settings reach the clients that are there", "[shard]") {
+    support::PureGateway gateway(2);
+    auto& a = gateway.connect();
+    auto& b = gateway.connect();
+    auto& old = gateway.connect();
+    gateway.settle();
+    for (auto* remote : {&a, &b}) gateway.send(*remote, "CONNECT {\"verbose\":false,\"protocol\":1}\r\nPING\r\n");
+    gateway.send(old, "CONNECT {\"verbose\":false}\r\nPING\r\n");
+    gateway.settle();
+    for (auto* remote : {&a, &b, &old}) (void)support::PureGateway::take(*remote);
+
+    gateway.settings.info.max_payload = 3;
+    gateway.settings.info.connect_urls = {"other:4222"};
+    for (routing::ShardIndex i = 0; i < 2; ++i) {
+        gateway.shard(i).settings_changed();
+        gateway.shard(i).announce(true);
+    }
+    gateway.settle();
+    for (auto* remote : {&a, &b}) {
+        const std::string told = support::PureGateway::take(*remote);
+        CHECK(told.find("\"max_payload\":3") != std::string::npos);
+        CHECK(told.find("\"connect_urls\":[\"other:4222\"]") != std::string::npos);
+        CHECK(told.find("\"ldm\":true") != std::string::npos);
+    }
+    CHECK(support::PureGateway::take(old).empty());
+    gateway.send(old, "PUB a 4\r\n");
+    gateway.settle();
+    CHECK(support::PureGateway::take(old) == "-ERR 'Maximum Payload Violation'\r\n");
+}
