@@ -25,10 +25,10 @@ class BuildFailed(Exception):
 
 
 def tool(name: str, variable: str = "") -> str:
-    """Path of a program; the environment variable, where one is given and set, goes before PATH."""
-    path = os.environ.get(variable) or shutil.which(name)
+    """Path of a program. An environment variable goes before PATH; set but empty it says that there is none (new enough)."""
+    path = os.environ.get(variable, shutil.which(name))
     if not path:
-        raise Missing(f"no {name}")
+        raise Missing(f"no {name} (tests/setup clients)")
     return path
 
 
@@ -36,15 +36,11 @@ def tool(name: str, variable: str = "") -> str:
 class Language:
     name: str
     client: str
-
-    def tools(self) -> list[str]:
-        """What it needs; raises Missing."""
-        return []
+    environment: dict[str, str] = field(default_factory=dict)
 
     def build_commands(self) -> list[list[str]]:
+        """Run one after the other in `folder`; raises Missing."""
         return []
-
-    environment: dict[str, str] = field(default_factory=dict)
 
     def command(self) -> list[str]:
         raise NotImplementedError
@@ -99,4 +95,42 @@ class Python(Language):
         return [sys.executable, "-B", str(self.folder / "program.py")]
 
 
-ALL = [Python("python", "nats-py"), C("c", "libnats")]
+class Go(Language):
+    def build_commands(self):
+        return [[tool("go", "TREEGATE_GO"), "build", "-trimpath", "-o", "program", "."]]
+
+    def command(self):
+        return [str(self.folder / "program")]
+
+
+class JavaScript(Language):
+    def build_commands(self):
+        return [[tool("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]]
+
+    def command(self):
+        return [tool("node"), str(self.folder / "program.js")]
+
+
+class Rust(Language):
+    def build_commands(self):
+        return [[tool("cargo", "TREEGATE_CARGO"), "build", "--locked", "--quiet"]]
+
+    def command(self):
+        return [str(self.folder / "target/debug/program")]
+
+
+class Java(Language):
+    def build_commands(self):
+        sources = [path.name for path in self.files() if path.suffix == ".java"]
+        return [[tool("mvn"), "--batch-mode", "--quiet", "dependency:copy-dependencies"],
+                [tool("javac"), "--release", "17", "-Xlint:all", "-Werror", "-cp", "jars/*", "-d", "classes", *sources]]
+
+    def command(self):
+        # The first compiler alone and one collector: these programs live for seconds.
+        return [tool("java"), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{self.folder}/classes:{self.folder}/jars/*", "Program"]
+
+
+ALL = [Python("python", "nats-py"), C("c", "libnats"), Go("go", "nats.go", environment={"GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}),
+       JavaScript("javascript", "@nats-io/transport-node"),
+       Rust("rust", "async-nats", environment={"CARGO_TARGET_DIR": str(BUILT / "rust/target")}),
+       Java("java", "jnats")]
