@@ -21,7 +21,7 @@ Shard::Shard(ShardOptions options, const compat::SessionSettings& settings, Shar
       post_(&post),
       host_(&host),
       prng_(prng),
-      router_({.hash_seed = options.hash_seed}) {
+      router_({.hash_seed = options.hash_seed, .queue_policies = options.queue_policies}) {
     outgoing_.resize(post.shards());
     deliveries_out_.resize(post.shards());
 }

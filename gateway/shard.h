@@ -109,6 +109,7 @@ struct ShardOptions {
     /// Bytes waiting for one client above which it is cut as a slow consumer.  Source: nats-server MAX_PENDING_SIZE.
     std::size_t pending_bytes_max = 64 * 1024 * 1024;
     std::uint64_t hash_seed = 0;
+    routing::QueuePolicies queue_policies{};
 };
 
 /// Above this much waiting for one client it is flushed at once instead of at the end of the turn.  Unit: bytes.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "routing/base/prng.h"
+#include "routing/queue_policy.h"
 #include "routing/target_sets.h"
 #include "routing/types.h"
 
@@ -36,10 +37,11 @@ struct LocalReceiver {
 struct RemoteMember {
     enum class Kind : std::uint8_t { shard, gateway };
     Kind kind = Kind::gateway;
-    bool reachable = true;     ///< always true for shards; for a gateway, whether it is connected in the tree now
-    std::uint32_t index = 0;   ///< ShardIndex or GatewayIndex
-    std::uint32_t weight = 0;  ///< members there, summed over all filters that match
-    TargetSetId target_set;    ///< the caller's scratch: for instance the target set with this one picked
+    bool reachable = true;       ///< always true for shards; for a gateway, whether it is connected in the tree now
+    std::uint16_t distance = 0;  ///< of a gateway: see Router::set_distance
+    std::uint32_t index = 0;     ///< ShardIndex or GatewayIndex
+    std::uint32_t weight = 0;    ///< members there, summed over all filters that match
+    TargetSetId target_set;      ///< the caller's scratch: for instance the target set with this one picked
 };
 
 /// A queue group of the subject: (account, queue name) over all filters that match.  One member takes each message.
@@ -50,6 +52,8 @@ struct RouteGroup {
     std::uint64_t shard_weight = 0;       ///< sum over the sibling shards in `remote`
     std::uint64_t reachable_weight = 0;   ///< sum over the reachable gateways in `remote`
     std::uint64_t remembered_weight = 0;  ///< sum over the other gateways in `remote`
+    QueuePolicy policy = QueuePolicy::local_first;
+    QueueRing* ring = nullptr;  ///< round_robin: where it stands; the router's, never null then
 };
 
 /// All who want one subject.
@@ -80,6 +84,9 @@ struct Route {
     [[nodiscard]] const RouteGroup* find_group(std::string_view queue) const;
 };
 
+/// Gateways by GatewayIndex; those beyond its end are not in it.
+using GatewayMask = std::vector<bool>;
+
 /// What may be picked, and who was tried already.
 struct PickRequest {
     bool local = true;                         ///< members on this shard may be picked
@@ -90,6 +97,7 @@ struct PickRequest {
     ConnectionId excluded_connection = 0;      ///< none of this connection's (a publisher without echo)
     ShardIndex excluded_shard = shard_none;    ///< this sibling bounced the message
     GatewayIndex excluded_gateway = gateway_none;  ///< this gateway sent it back to be picked again
+    const GatewayMask* only_gateways = nullptr;    ///< borrowed: no others may be picked; null: all may
 };
 
 /// Who takes a message of a queue group.
@@ -100,12 +108,15 @@ struct Pick {
     explicit operator bool() const { return kind != Kind::none; }
 };
 
-/// Picks one member of `group`, or none if nobody is left whom `request` allows.
-/// Three tiers, each only when the one before has nobody: this gateway (the shard's own members and sibling shards by
-/// weight, all members alike), reachable gateways by weight, remembered gateways by weight.  Within a tier every member
-/// that is not excluded has the same chance.  Draws from `prng` once per pick, also when there is one candidate.
-/// Source: DESIGN 4.5 local_first; nats-server server/client.go processMsgResults (local queue members preferred over
-/// routes and leafnodes, random start).
+/// Picks one member of `group` by its policy (queue_policy.h), or none if nobody is left whom `request` allows.
+/// local_first has three tiers, each only when the one before has nobody: this gateway (the shard's own members and
+/// sibling shards by weight, all members alike), reachable gateways by weight, remembered gateways by weight.  Within a
+/// tier every member that is not excluded has the same chance.  The other policies choose among this gateway and the
+/// reachable ones as they say, and among remembered ones by weight when that left nobody.  A sibling shard that is
+/// picked picks among its members, a gateway among its own (with `gateways` false), by the same rules.
+/// Draws from `prng` once per pick, also when there is one candidate (random: once more for the member here).
+/// Source: DESIGN 4.5; nats-server server/client.go processMsgResults (local queue members preferred over routes and
+/// leafnodes, random start).
 [[nodiscard]] Pick pick(const RouteGroup& group, const PickRequest& request, base::Prng& prng);
 
 }  // namespace routing

@@ -52,6 +52,7 @@ Router::Router(RouterOptions options)
       cache_(std::make_unique<RouteCache>(options.cache_entries, options.cache_receivers_max)),
       nobody_(std::make_unique<CachedRoute>()) {
     last_ = nobody_.get();
+    set_queue_policies(std::move(options.queue_policies));
 }
 
 Router::~Router() = default;
@@ -243,6 +244,20 @@ void Router::set_reachable(GatewayIndex gateway, bool reachable) {
     ++generation_all_;
 }
 
+void Router::set_distance(GatewayIndex gateway, std::uint16_t distance) {
+    if (gateway >= distances_.size()) distances_.resize(gateway + std::size_t{1}, 0);
+    if (distances_[gateway] == distance) return;
+    distances_[gateway] = distance;
+    if (policies_.may_be(QueuePolicy::nearest)) ++generation_all_;
+}
+
+void Router::set_queue_policies(QueuePolicies policies) {
+    if (policies == policies_) return;
+    policies_ = std::move(policies);
+    policies_differ_ = policies_ != QueuePolicies{};
+    ++generation_all_;
+}
+
 void Router::forget_gateway(GatewayIndex gateway) {
     for (std::uint32_t id = 0; id < interests_.end(); ++id) {
         const Interest& interest = interests_[id];
@@ -322,6 +337,19 @@ void Router::build(AccountId account, std::string_view subject, std::uint64_t ha
         }
     }
     finish(route);
+    if (policies_differ_ && !route.groups.empty()) set_policies(account, subject, route);
+}
+
+// Says how members of the groups are picked.  The subject of a route that is used once has no ring of its own.
+void Router::set_policies(AccountId account, std::string_view subject, Route& route) {
+    const QueuePolicy policy = policies_.of(subject);
+    for (RouteGroup& group : route.groups) {
+        group.policy = policy;
+        if (policy != QueuePolicy::round_robin) continue;
+        const std::uint64_t group_key = base::hash_bytes(group.queue, base::mix_bits(hash_seed_ ^ account));
+        group.ring = &route == &scratch_ ? &rings_.group(group_key)
+                                         : &rings_.subject(group_key, base::hash_bytes(subject, group_key));
+    }
 }
 
 // Empties a route; its groups go where the next build() finds them with their memory.
@@ -335,6 +363,8 @@ void Router::recycle(Route& route) {
         group.local.clear();
         group.remote.clear();
         group.shard_weight = group.reachable_weight = group.remembered_weight = 0;
+        group.policy = QueuePolicy::local_first;
+        group.ring = nullptr;
         spare_groups_.push_back(std::move(group));
     }
     route.groups.clear();
@@ -386,11 +416,12 @@ void Router::add_to_group(const Interest& interest, Route& route) {
             add_local(interest, group.local);
             break;
         case PlaceKind::shard:
-            group.remote.push_back({RemoteMember::Kind::shard, true, interest.place, interest.weight, index_none});
+            group.remote.push_back({RemoteMember::Kind::shard, true, 0, interest.place, interest.weight, index_none});
             break;
         case PlaceKind::gateway:
-            group.remote.push_back(
-                {RemoteMember::Kind::gateway, reachable(interest.place), interest.place, interest.weight, index_none});
+            group.remote.push_back({RemoteMember::Kind::gateway, reachable(interest.place),
+                                    interest.place < distances_.size() ? distances_[interest.place] : std::uint16_t{0},
+                                    interest.place, interest.weight, index_none});
             break;
     }
 }

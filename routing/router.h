@@ -52,6 +52,7 @@ struct RouterOptions {
     /// Receivers, members and places held by all cached routes together; above it, old routes give way.
     /// A route that is larger alone is not kept.  Source: 48 bytes and a rendered head each, so some 40 MB at worst.
     std::uint32_t cache_receivers_max = 262144;
+    QueuePolicies queue_policies{};
 };
 
 /// One shard's view of all interest.
@@ -97,6 +98,13 @@ class Router {
     [[nodiscard]] bool reachable(GatewayIndex gateway) const {
         return gateway < reachable_.size() && reachable_[gateway];
     }
+
+    /// How far away a gateway is, for QueuePolicy::nearest: links between, or any number that is smaller the nearer.
+    void set_distance(GatewayIndex gateway, std::uint16_t distance);
+
+    /// Other policies from now on (a reload).
+    void set_queue_policies(QueuePolicies policies);
+    [[nodiscard]] const QueuePolicies& queue_policies() const { return policies_; }
 
     /// Removes all interest of the gateway, and its reachability.  Cost: one pass over all interest.
     void forget_gateway(GatewayIndex gateway);
@@ -163,8 +171,12 @@ class Router {
     void add_plain(const Interest& interest, Route& route) const;
     void add_to_group(const Interest& interest, Route& route);
     void finish(Route& route);
+    void set_policies(AccountId account, std::string_view subject, Route& route);
 
     std::uint64_t hash_seed_;
+    QueuePolicies policies_;
+    bool policies_differ_ = false;  ///< from local_first for all
+    QueueRings rings_;
     SubscriptionIndex index_;
     SlotPool<Interest> interests_;
     IdTable interest_index_;
@@ -173,6 +185,7 @@ class Router {
     SlotPool<QueueName> queues_;
     IdTable queue_index_;
     std::vector<bool> reachable_;
+    std::vector<std::uint16_t> distances_;  ///< by gateway
     std::vector<std::uint32_t> dirty_;
 
     // A route is up to date while the sum of these two is what it was; both only grow.

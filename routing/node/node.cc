@@ -182,6 +182,13 @@ void Node::reachable(GatewayIndex gateway, bool reachable, std::uint64_t boot) {
     resume_for_interest_ = true;
 }
 
+void Node::ways_changed() {
+    for (GatewayIndex gateway = 1; gateway < registry_.size(); ++gateway)
+        if (tree_->is_reachable(gateway))
+            router_.set_distance(gateway,
+                                 static_cast<std::uint16_t>(std::min<std::uint32_t>(tree_->distance(gateway), 0xffff)));
+}
+
 void Node::syncing_changed(bool syncing) {
     if (syncing) syncing_since_ = now_;
     prune_remembered();

@@ -267,6 +267,7 @@ class Node final : private peer::TreeEvents {
                          std::string_view queue, std::uint32_t weight) override;
     void durable_filters_changed() override;
     void reachable(GatewayIndex gateway, bool reachable, std::uint64_t boot) override;
+    void ways_changed() override;
     void syncing_changed(bool syncing) override;
     void deliver(const peer::VolatileDelivery& delivery) override;
     void deliver_durable(const peer::DurableDelivery& delivery) override;
@@ -355,6 +356,7 @@ class Node final : private peer::TreeEvents {
     std::size_t reachable_count_ = 0;  // other gateways
     std::deque<PendingAck> acks_;      // by token, from acks_first_
     queue::AckToken acks_first_ = 1;
+    GatewayMask room_;                       // scratch of pick_durable()
     queue::Outbox outbox_;                   // scratch of drain_durable()
     std::vector<peer::PrevPosition> prevs_;  // scratch of send_record()
     std::string pub_ack_;                    // scratch of acknowledge()

@@ -129,27 +129,24 @@ bool Node::interest_known() const {
 }
 
 GatewayIndex Node::pick_durable(const RouteGroup& group) {
-    // This gateway first, as volatile groups do; then by DESIGN 5: reachable ones with window room, else any reachable,
-    // else remembered ones.  Within a tier by weight.
-    for (const RemoteMember& member : group.remote)
-        if (member.index == gateway_self && member.weight != 0) return gateway_self;
-    const auto draw = [&](auto&& allowed) {
-        std::uint64_t total = 0;
-        for (const RemoteMember& member : group.remote) total += allowed(member) ? member.weight : 0;
-        if (total == 0) return gateway_none;
-        std::uint64_t at = prng_.below(total);
-        for (const RemoteMember& member : group.remote) {
-            if (!allowed(member)) continue;
-            if (at < member.weight) return member.index;
-            at -= member.weight;
-        }
-        return gateway_none;
-    };
-    GatewayIndex gateway =
-        draw([&](const RemoteMember& member) { return member.reachable && durable_->has_room(member.index); });
-    if (gateway == gateway_none) gateway = draw([](const RemoteMember& member) { return member.reachable; });
-    if (gateway == gateway_none) gateway = draw([](const RemoteMember&) { return true; });
-    return gateway;
+    // By DESIGN 5: reachable ones with window room, else any reachable, else remembered ones; within a tier by policy.
+    // This gateway stands among the others here; where it comes first, it does whatever room there is.
+    const bool here_first = group.policy == QueuePolicy::local_first || group.policy == QueuePolicy::nearest;
+    room_.assign(registry_.size(), false);
+    for (const RemoteMember& member : group.remote) {
+        if (member.weight == 0) continue;
+        if (member.index == gateway_self && here_first) return gateway_self;
+        room_[member.index] = member.index == gateway_self || durable_->has_room(member.index);
+    }
+    PickRequest request;
+    request.only_gateways = &room_;
+    Pick picked = routing::pick(group, request, prng_);
+    if (!picked) {
+        request.only_gateways = nullptr;
+        request.remembered = true;
+        picked = routing::pick(group, request, prng_);
+    }
+    return picked ? group.remote[picked.at].index : gateway_none;
 }
 
 TargetSet Node::durable_targets(const Route& route) {

@@ -322,17 +322,21 @@ void Node::pick_again(Outgoing& outgoing) {
     ++counters_.picked_again;
     const MessageView message = outgoing.message.view();
     const std::string_view group_name = outgoing.group;
-    served_.takers = 0;
-    served_.lost.clear();
-    host_.deliver_local(message, Serve{false, false, std::span(&group_name, 1)}, served_);
-    if (served_.lost.empty()) return;
+    PickRequest request;
+    request.excluded_gateway = outgoing.gateway;
     const Route& route = router_.route(message.account, message.subject);
     const RouteGroup* group = route.find_group(group_name);
-    PickRequest request;
-    request.local = false;
-    request.shards = false;
-    request.excluded_gateway = outgoing.gateway;
-    const Pick pick = group == nullptr ? Pick{} : routing::pick(*group, request, prng_);
+    Pick pick = group == nullptr ? Pick{} : routing::pick(*group, request, prng_);
+    if (pick.kind == Pick::Kind::local || pick.kind == Pick::Kind::shard) {
+        served_.takers = 0;
+        served_.lost.clear();
+        host_.deliver_local(message, Serve{false, false, std::span(&group_name, 1)}, served_);
+        if (served_.lost.empty()) return;
+        request.local = false;
+        request.shards = false;
+        group = router_.route(message.account, message.subject).find_group(group_name);
+        pick = group == nullptr ? Pick{} : routing::pick(*group, request, prng_);
+    }
     if (pick.kind != Pick::Kind::gateway) {
         ++counters_.bounce_dropped;
         return;

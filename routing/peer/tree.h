@@ -89,6 +89,8 @@ class TreeEvents {
     virtual void durable_filters_changed() = 0;
     /// A gateway became reachable, not reachable, or (reachable both times) has another boot id.
     virtual void reachable(GatewayIndex gateway, bool reachable, std::uint64_t boot) = 0;
+    /// The way to some gateway changed (see Tree::distance); comes before reachable().
+    virtual void ways_changed() {}
     /// See Tree::syncing().
     virtual void syncing_changed(bool syncing) = 0;
     /// A message for this gateway (see DeliverySink in path_engine.h).

@@ -332,6 +332,7 @@ void Tree::Core::refresh_topology() {
     engine_.set_topology(std::move(routes));
     membership_.set_members(std::move(members));
 
+    events_.ways_changed();
     for (const GatewayIndex gateway : changed) {
         const GatewayLog* log = book_.find(registry_.id(gateway));
         const bool reachable = topology_.reachable(gateway);

@@ -67,6 +67,7 @@ void SimGateway::start() {
     RouterOptions router_options;
     router_options.hash_seed = prng_.next();
     router_options.cache_entries = 256;
+    router_options.queue_policies = setup_.queue_policies;
     router_ = std::make_unique<Router>(router_options);
     node::NodeOptions options;
     options.tree.id = id_;

@@ -30,6 +30,7 @@ struct GatewaySetup {
     std::string name;
     std::vector<std::string> join;
     std::vector<std::string> durable;
+    QueuePolicies queue_policies{};
     bool listens = true;
     StoreOptions store;
 };

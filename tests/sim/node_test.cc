@@ -19,9 +19,11 @@ namespace {
 
 /// Gateways in a row, g0 - g1 - ..., each with one client that has nothing but its inbox.
 struct Row {
-    explicit Row(std::uint32_t count, std::vector<std::string> durable = {}) : world(1), network(world, {}) {
+    explicit Row(std::uint32_t count, std::vector<std::string> durable = {}, QueuePolicies policies = {})
+        : world(1), network(world, {}) {
         for (HostIndex host = 0; host < count; ++host) {
             GatewaySetup setup;
+            setup.queue_policies = policies;
             setup.host = host;
             setup.name = "g" + std::to_string(host);
             if (host != 0) setup.join.push_back(Network::address_of(host - 1));
@@ -135,13 +137,15 @@ TEST_CASE("a traced message shows its path, and the hops multiply to its number"
 
 TEST_CASE("a group that lost its members where it was picked is picked again, once and for one taker",
           "[node][bounce]") {
-    Row row(3);
+    const auto policy = static_cast<QueuePolicy>(GENERATE(range(0, 5)));
+    CAPTURE(name_of(policy));
+    Row row(3, {}, {policy, {}});
     row.clients[2]->subscribe("jobs", "workers", false);
     row.history.excuse_order_in_groups(true);
     for (int round = 0; round < 60; ++round) {
         row.clients[1]->subscribe("jobs", "workers", false);
         row.run(100ms);
-        // At the same moment: half of the messages are picked for g1 and find nobody there.
+        // At the same moment: many of the messages are picked for g1 and find nobody there.
         row.clients[0]->publish("jobs", Expect::exactly_once);
         row.clients[1]->unsubscribe(row.clients[1]->subscriptions().size() - 1);
         row.run(100ms);
@@ -153,7 +157,9 @@ TEST_CASE("a group that lost its members where it was picked is picked again, on
 }
 
 TEST_CASE("a message that bounces when no member is left anywhere is dropped and counted", "[node][bounce]") {
-    Row row(2);
+    const auto policy = static_cast<QueuePolicy>(GENERATE(range(0, 5)));
+    CAPTURE(name_of(policy));
+    Row row(2, {}, {policy, {}});
     for (int round = 0; round < 20; ++round) {
         row.clients[1]->subscribe("jobs", "workers", false);
         row.run(100ms);
@@ -163,6 +169,56 @@ TEST_CASE("a message that bounces when no member is left anywhere is dropped and
     }
     CHECK(row.sum().bounced_back > 5);
     CHECK(row.sum().bounce_dropped == row.sum().bounced_back);
+    row.require_well();
+}
+
+TEST_CASE("one ingress gives each member of the tree its turn, durable or not", "[node][policy]") {
+    const bool durable = GENERATE(false, true);
+    CAPTURE(durable);
+    Row row(4, durable ? std::vector<std::string>{"jobs"} : std::vector<std::string>{}, {QueuePolicy::round_robin, {}});
+    // One member at g1, two at g2, one at g3; messages enter at g0, and at g1, which prefers nobody.
+    row.clients[1]->subscribe("jobs", "workers", durable);
+    row.clients[2]->subscribe("jobs", "workers", durable);
+    row.clients[2]->subscribe("jobs", "workers", durable);
+    row.clients[3]->subscribe("jobs", "workers", durable);
+    row.run(3s);
+    std::vector<int> taken(4, 0);
+    for (std::size_t i = 0; i < 4; ++i)
+        row.gateways[i]->observe_for_test([&taken, i](const MessageView& message) {
+            if (message.subject == "jobs") ++taken[i];
+        });
+    const std::size_t ingress = GENERATE(0, 1);
+    // A target of durable messages has no room before it has answered once: then its turn goes to the next.
+    for (int i = 0; i < 8; ++i) row.clients[ingress]->publish("jobs", durable ? Expect::durable : Expect::exactly_once);
+    row.run(2s);
+    taken.assign(4, 0);
+    for (int i = 0; i < 80; ++i) {
+        row.clients[ingress]->publish("jobs", durable ? Expect::durable : Expect::exactly_once);
+        row.run(5ms);
+    }
+    row.run(5s);
+    CHECK(taken == std::vector<int>{0, 20, 40, 20});
+    row.require_well();
+}
+
+TEST_CASE("nearest goes by the number of links, and follows the tree when it changes", "[node][policy]") {
+    Row row(4, {}, {QueuePolicy::nearest, {}});
+    row.clients[2]->subscribe("jobs", "workers", false);
+    row.clients[3]->subscribe("jobs", "workers", false);
+    row.run(1s);
+    std::vector<int> taken(4, 0);
+    for (std::size_t i = 0; i < 4; ++i)
+        row.gateways[i]->observe_for_test([&taken, i](const MessageView& message) {
+            if (message.subject == "jobs") ++taken[i];
+        });
+    for (int i = 0; i < 20; ++i) row.clients[0]->publish("jobs", Expect::exactly_once);
+    row.run(1s);
+    CHECK(taken == std::vector<int>{0, 0, 20, 0});
+    row.clients[2]->unsubscribe(row.clients[2]->subscriptions().size() - 1);
+    row.run(1s);
+    for (int i = 0; i < 20; ++i) row.clients[0]->publish("jobs", Expect::exactly_once);
+    row.run(1s);
+    CHECK(taken == std::vector<int>{0, 0, 20, 20});
     row.require_well();
 }
 

@@ -9,11 +9,11 @@ namespace routing {
 namespace {
 
 RemoteMember shard_member(ShardIndex shard, std::uint32_t weight) {
-    return {RemoteMember::Kind::shard, true, shard, weight, index_none};
+    return {RemoteMember::Kind::shard, true, 0, shard, weight, index_none};
 }
 
 RemoteMember gateway_member(GatewayIndex gateway, std::uint32_t weight, bool reachable) {
-    return {RemoteMember::Kind::gateway, reachable, gateway, weight, index_none};
+    return {RemoteMember::Kind::gateway, reachable, 0, gateway, weight, index_none};
 }
 
 RouteGroup group_of(std::uint32_t locals, std::vector<RemoteMember> remote) {
@@ -146,6 +146,172 @@ TEST_CASE("tiers can be switched off", "[routing][pick]") {
     CHECK(pick(group, request, prng).kind == Pick::Kind::gateway);
     request.gateways = false;
     CHECK_FALSE(pick(group, request, prng));
+}
+
+// Counts of `turns` picks of a round robin that stands at `ring`.
+std::map<std::pair<Pick::Kind, std::uint32_t>, int> turns(RouteGroup group, QueueRing& ring, int count,
+                                                          const PickRequest& request = {}) {
+    group.policy = QueuePolicy::round_robin;
+    group.ring = &ring;
+    return histogram(group, request, count);
+}
+
+TEST_CASE("round robin gives every member of the tree exactly its turn", "[routing][pick][policy]") {
+    const RouteGroup group = group_of(
+        2, {shard_member(1, 3), gateway_member(1, 1, true), gateway_member(2, 4, true), gateway_member(3, 50, false)});
+    QueueRing ring{GENERATE(0u, 3u, 77u), 0};
+    auto counts = turns(group, ring, 10);
+    CHECK(counts.size() == 5);
+    CHECK(counts[{Pick::Kind::local, 0}] == 1);
+    CHECK(counts[{Pick::Kind::local, 1}] == 1);
+    CHECK(counts[{Pick::Kind::shard, 0}] == 3);
+    CHECK(counts[{Pick::Kind::gateway, 1}] == 1);
+    CHECK(counts[{Pick::Kind::gateway, 2}] == 4);
+}
+
+TEST_CASE("round robin does not give a large gateway its turns in one burst", "[routing][pick][policy]") {
+    RouteGroup group = group_of(0, {gateway_member(1, 8, true), gateway_member(2, 8, true)});
+    QueueRing ring;
+    group.policy = QueuePolicy::round_robin;
+    group.ring = &ring;
+    base::Prng prng(1);
+    std::uint32_t last = 99;
+    int run = 0;
+    for (int i = 0; i < 160; ++i) {
+        const std::uint32_t at = pick(group, {}, prng).at;
+        run = at == last ? run + 1 : 1;
+        last = at;
+        CHECK(run <= 2);
+    }
+}
+
+TEST_CASE("round robin goes on over who is left when somebody is excluded", "[routing][pick][policy]") {
+    const RouteGroup group =
+        group_of(0, {gateway_member(1, 2, true), gateway_member(2, 2, true), gateway_member(3, 2, true)});
+    QueueRing ring;
+    PickRequest request;
+    SECTION("a gateway") {
+        request.excluded_gateway = 2;
+    }
+    const GatewayMask only = {false, true, false, true};
+    SECTION("all but some gateways") {
+        request.only_gateways = &only;
+    }
+    auto counts = turns(group, ring, 40, request);
+    CHECK(counts.size() == 2);
+    CHECK(counts[{Pick::Kind::gateway, 0}] == 20);
+    CHECK(counts[{Pick::Kind::gateway, 2}] == 20);
+}
+
+TEST_CASE("what comes from other gateways goes round among the members here, in a turn of its own",
+          "[routing][pick][policy]") {
+    const RouteGroup group = group_of(2, {shard_member(1, 2), gateway_member(1, 9, true)});
+    QueueRing ring;
+    PickRequest here;
+    here.gateways = false;
+    auto counts = turns(group, ring, 8, here);
+    CHECK(counts.size() == 3);
+    CHECK(counts[{Pick::Kind::local, 0}] == 2);
+    CHECK(counts[{Pick::Kind::local, 1}] == 2);
+    CHECK(counts[{Pick::Kind::shard, 0}] == 4);
+    CHECK(ring.tree == 0);
+}
+
+TEST_CASE("weighted draws among all members of the tree, random among its gateways", "[routing][pick][policy]") {
+    RouteGroup group = group_of(2, {shard_member(1, 2), gateway_member(1, 12, true), gateway_member(2, 4, true)});
+    SECTION("weighted") {
+        group.policy = QueuePolicy::weighted;
+        auto counts = histogram(group, {}, 40000);
+        CHECK(about(counts[{Pick::Kind::local, 0}], 2000));
+        CHECK(about(counts[{Pick::Kind::local, 1}], 2000));
+        CHECK(about(counts[{Pick::Kind::shard, 0}], 4000));
+        CHECK(about(counts[{Pick::Kind::gateway, 1}], 24000));
+        CHECK(about(counts[{Pick::Kind::gateway, 2}], 8000));
+    }
+    SECTION("random") {
+        group.policy = QueuePolicy::random;
+        auto counts = histogram(group, {}, 48000);
+        CHECK(about(counts[{Pick::Kind::local, 0}], 4000));
+        CHECK(about(counts[{Pick::Kind::local, 1}], 4000));
+        CHECK(about(counts[{Pick::Kind::shard, 0}], 8000));
+        CHECK(about(counts[{Pick::Kind::gateway, 1}], 16000));
+        CHECK(about(counts[{Pick::Kind::gateway, 2}], 16000));
+    }
+}
+
+TEST_CASE("nearest takes this gateway, else the fewest links, by weight among equals", "[routing][pick][policy]") {
+    RouteGroup group = group_of(1, {gateway_member(1, 9, true), gateway_member(2, 1, true), gateway_member(3, 3, true),
+                                    gateway_member(4, 9, false)});
+    group.policy = QueuePolicy::nearest;
+    group.remote[0].distance = 3;
+    group.remote[1].distance = 2;
+    group.remote[2].distance = 2;
+    group.remote[3].distance = 1;
+    CHECK(histogram(group, {}, 50).begin()->first.first == Pick::Kind::local);
+    group.local.clear();
+    auto counts = histogram(group, {}, 40000);
+    CHECK(counts.size() == 2);
+    CHECK(about(counts[{Pick::Kind::gateway, 1}], 10000));
+    CHECK(about(counts[{Pick::Kind::gateway, 2}], 30000));
+    PickRequest request;
+    request.excluded_gateway = 2;
+    CHECK(histogram(group, request, 50).size() == 1);
+}
+
+TEST_CASE("with every policy remembered gateways come last, excluded ones never, and nobody is nobody",
+          "[routing][pick][policy]") {
+    const auto policy = static_cast<QueuePolicy>(GENERATE(range(0, 5)));
+    CAPTURE(name_of(policy));
+    QueueRing ring;
+    RouteGroup group = group_of(0, {gateway_member(1, 3, false), gateway_member(2, 3, false)});
+    group.policy = policy;
+    group.ring = &ring;
+    base::Prng prng(5);
+    CHECK_FALSE(pick(group, {}, prng));
+    PickRequest durable;
+    durable.remembered = true;
+    durable.excluded_gateway = 1;
+    for (int i = 0; i < 20; ++i) {
+        const Pick taken = pick(group, durable, prng);
+        REQUIRE(taken.kind == Pick::Kind::gateway);
+        CHECK(taken.at == 1);
+    }
+    const GatewayMask nobody;
+    durable.only_gateways = &nobody;
+    CHECK_FALSE(pick(group, durable, prng));
+}
+
+TEST_CASE("the names of policies are those of the config file", "[routing][policy]") {
+    for (const auto policy : {QueuePolicy::local_first, QueuePolicy::round_robin, QueuePolicy::weighted,
+                              QueuePolicy::nearest, QueuePolicy::random})
+        CHECK(read_queue_policy(name_of(policy)) == policy);
+    CHECK(name_of(QueuePolicy::round_robin) == "round_robin");
+    CHECK_FALSE(read_queue_policy("roundrobin"));
+    CHECK_FALSE(read_queue_policy(""));
+}
+
+TEST_CASE("the first filter that matches a subject says its policy", "[routing][policy]") {
+    const QueuePolicies policies{QueuePolicy::nearest,
+                                 {{"jobs.slow.>", QueuePolicy::random}, {"jobs.*.*", QueuePolicy::round_robin}}};
+    CHECK(policies.of("jobs.slow.1") == QueuePolicy::random);
+    CHECK(policies.of("jobs.fast.1") == QueuePolicy::round_robin);
+    CHECK(policies.of("jobs.1") == QueuePolicy::nearest);
+    CHECK(policies.may_be(QueuePolicy::random));
+    CHECK_FALSE(policies.may_be(QueuePolicy::weighted));
+}
+
+TEST_CASE("any window of a ring visits each place once", "[routing][policy]") {
+    for (std::uint64_t total = 1; total < 200; ++total) {
+        const std::uint64_t first = total * 7 + 3;
+        std::vector<bool> seen(total, false);
+        for (std::uint64_t i = 0; i < total; ++i) {
+            const std::uint64_t place = ring_place(first + i, total);
+            REQUIRE(place < total);
+            REQUIRE_FALSE(seen[place]);
+            seen[place] = true;
+        }
+    }
+    CHECK(ring_place(~std::uint64_t{0}, 1'000'003) < 1'000'003);
 }
 
 TEST_CASE("a route knows whether anybody takes it", "[routing][route]") {
