@@ -24,6 +24,7 @@ Shard::Shard(ShardOptions options, const compat::SessionSettings& settings, Shar
       router_({.hash_seed = options.hash_seed, .queue_policies = options.queue_policies}) {
     outgoing_.resize(post.shards());
     deliveries_out_.resize(post.shards());
+    tails_.resize(post.shards());
 }
 
 Shard::~Shard() {
@@ -49,6 +50,10 @@ Client& Shard::open(routing::ConnectionId id, std::string ip, base::Instant now)
 void Shard::bytes(Client& client, base::ByteView in, base::Instant now) {
     if (client.closing) return;
     counters_.in_bytes += in.size();
+    if (has_mail()) {
+        drain_mail(now);
+        if (client.closing) return;
+    }
     if ((client.pauses & Client::blocks_parsing) != 0) {
         client.backlog.append(in);
         return;
@@ -77,14 +82,12 @@ void Shard::parse(Client& client, base::ByteView in, base::Instant now) {
                 break;
             case compat::SessionStep::unsubscribe:
                 drop_subscription(client.session.removed_handle(), false);
-                client.interest_open = true;
                 break;
             case compat::SessionStep::reset_all:
                 for (const auto handle : client.session.removed_handles()) drop_subscription(handle, false);
-                client.interest_open = true;
                 break;
             case compat::SessionStep::ping:
-                on_ping(client);
+                pong(client);
                 break;
             case compat::SessionStep::close:
                 stop(client, true, compat::closed_reason(client.session.close_reason()));
@@ -129,10 +132,8 @@ void Shard::closed(Client& client, base::Instant now) {
     if (node_ != nullptr) node_->connection_closed(client.connection);
     lost_.insert(lost_.end(), client.lost.begin(), client.lost.end());
     if (client.waits_for != nullptr) erase_value(client.waits_for->waiting_publishers, &client);
-    for (auto* list : {&dirty_, &fed_, &resting_, &pong_waiters_, &mail_waiters_, &drained_})
-        erase_value(*list, &client);
+    for (auto* list : {&dirty_, &fed_, &resting_, &mail_waiters_, &drained_}) erase_value(*list, &client);
     std::erase_if(doomed_, [&](const Doomed& doomed) { return doomed.client == &client; });
-    std::erase_if(leavers_, [&](const Leaver& leaver) { return leaver.client == &client; });
     clients_.erase(client.connection);
 }
 
@@ -169,23 +170,7 @@ void Shard::stop(Client& client, bool after_flush, std::string_view reason) {
     client.closing = true;
     drop_all(client);
     client.backlog.clear();
-    if (unsent_interest_.empty()) {
-        host_->close(client, after_flush, reason);
-    } else {
-        leavers_.push_back({&client, interest_epoch_ + 1, after_flush, reason});
-    }
-}
-
-/// Closes those whose subscriptions every sibling has forgotten: who sees the end of a connection is seen by no publish
-/// that would still reach it.
-void Shard::release_leavers() {
-    if (leavers_.empty()) return;
-    const std::uint64_t applied = interest_applied();
-    std::erase_if(leavers_, [&](const Leaver& leaver) {
-        if (leaver.interest_epoch > applied) return false;
-        host_->close(*leaver.client, leaver.after_flush, leaver.reason);
-        return true;
-    });
+    host_->close(client, after_flush, reason);
 }
 
 // --- Interest -------------------------------------------------------------------------------------------------------
@@ -198,7 +183,6 @@ void Shard::on_subscribe(Client& client) {
     if (id.slot >= subscribers_.size())
         subscribers_.resize(std::max<std::size_t>(id.slot + 1, subscribers_.size() * 2));
     subscribers_[id.slot] = {&client, index, id.generation, false};
-    client.interest_open = true;
     announce_interest();
     make_durable(id.slot);
     if (post_->shards() > 1) rest_while_mail_is_full(client);
@@ -226,52 +210,10 @@ void Shard::drop_all(Client& client) {
     }
 }
 
-void Shard::on_ping(Client& client) {
-    if (post_->shards() == 1 || !client.interest_open) {
-        pong(client);
-        return;
-    }
-    send_interest();
-    client.interest_open = false;
-    client.interest_epoch = interest_epoch_;
-    if (interest_applied() >= interest_epoch_) {
-        pong(client);
-        return;
-    }
-    pause(client, Client::pong_waits);
-    pong_waiters_.push_back(&client);
-}
-
 void Shard::pong(Client& client) {
     client.session.append_pong(scratch_);
     put(client, scratch_);
     scratch_.clear();
-}
-
-/// How many of this shard's interest batches every sibling has applied.
-std::uint64_t Shard::interest_applied() const {
-    std::uint64_t applied = interest_epoch_;
-    for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
-        if (sibling == options_.index) continue;
-        applied =
-            std::min(applied, post_->channel(options_.index, sibling).interest_applied.load(std::memory_order_acquire));
-    }
-    return applied;
-}
-
-void Shard::release_pongs() {
-    if (pong_waiters_.empty()) return;
-    const std::uint64_t applied = interest_applied();
-    std::vector<Client*> ready;
-    for (Client* client : pong_waiters_) {
-        if (client->interest_epoch <= applied) ready.push_back(client);
-    }
-    for (Client* client : ready) {
-        erase_value(pong_waiters_, client);
-        if (client->closing) continue;
-        pong(*client);
-        unpause(*client, Client::pong_waits, now_);
-    }
 }
 
 // --- Publishing -----------------------------------------------------------------------------------------------------

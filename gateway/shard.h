@@ -62,9 +62,9 @@ struct Client {
            base::Prng& prng, ChunkPool& pool)
         : connection(id), session(settings, id, std::move(ip), now, prng), output(pool) {}
 
-    /// Why the connection is not read, and (the first three) why what was read already is not parsed.
-    enum Pause : std::uint8_t { held = 1, pong_waits = 2, interest_full = 4, stalled = 8, mail_full = 16 };
-    static constexpr std::uint8_t blocks_parsing = held | pong_waits | interest_full;
+    /// Why the connection is not read, and (the first two) why what was read already is not parsed.
+    enum Pause : std::uint8_t { held = 1, interest_full = 2, stalled = 4, mail_full = 8 };
+    static constexpr std::uint8_t blocks_parsing = held | interest_full;
 
     routing::ConnectionId connection;
     void* socket = nullptr;  ///< the host's
@@ -72,12 +72,10 @@ struct Client {
     OutputQueue output;
     base::Bytes backlog;  ///< read but not parsed, while blocks_parsing
     std::uint8_t pauses = 0;
-    bool dirty = false;                ///< in Shard::dirty_
-    bool writing = false;              ///< the host's: the socket was full, the rest is on its way
-    bool closing = false;              ///< nothing more goes in or out but what is queued
-    bool interest_open = false;        ///< changed interest since its last PING
-    std::uint8_t stall_ms = 0;         ///< gathered in this read
-    std::uint64_t interest_epoch = 0;  ///< its PONG waits until every sibling has applied so many batches
+    bool dirty = false;         ///< in Shard::dirty_
+    bool writing = false;       ///< the host's: the socket was full, the rest is on its way
+    bool closing = false;       ///< nothing more goes in or out but what is queued
+    std::uint8_t stall_ms = 0;  ///< gathered in this read
     std::uint64_t written_total = 0;
     std::uint64_t written_at_pause = 0;
     std::uint64_t in_messages = 0;
@@ -204,7 +202,6 @@ class Shard final {
     void on_subscribe(Client& client);
     void drop_subscription(std::uint64_t handle, bool lost);
     void drop_all(Client& client);
-    void on_ping(Client& client);
     void pong(Client& client);
 
     std::uint32_t fan_out(routing::Route& route, const routing::MessageView& message, Client* from);
@@ -245,9 +242,7 @@ class Shard final {
     void mail_siblings(const routing::MessageView& message, routing::ConnectionId source, bool echo, bool bounced);
     void mail(routing::ShardIndex to, const DeliveryMail& delivery);
     void on_mail(routing::ShardIndex from, const DeliveryMail& delivery);
-    [[nodiscard]] std::uint64_t interest_applied() const;
-    void release_pongs();
-    void release_leavers();
+    [[nodiscard]] bool has_mail() const;
     void release_mail_waiters();
     void rest_while_mail_is_full(Client& client);
     [[nodiscard]] routing::ShardIndex home_of(routing::ConnectionId connection) const;
@@ -267,14 +262,6 @@ class Shard final {
         Client* client;
         compat::NatsError reason;
     };
-    /// A client to be closed once every sibling has applied so many interest batches.
-    struct Leaver {
-        Client* client;
-        std::uint64_t interest_epoch;
-        bool after_flush;
-        std::string_view reason;  // static
-    };
-
     ShardOptions options_;
     const compat::SessionSettings* settings_;
     ShardPost* post_;
@@ -285,18 +272,15 @@ class Shard final {
     std::vector<Subscriber> subscribers_;  // by router slot
     std::unordered_map<routing::ConnectionId, std::unique_ptr<Client>> clients_;
     std::vector<Client*> dirty_;
-    std::vector<Client*> fed_;      // publishers to rest at the end of this turn
-    std::vector<Client*> resting_;  // paused as stalled
-    std::vector<Client*> pong_waiters_;
+    std::vector<Client*> fed_;            // publishers to rest at the end of this turn
+    std::vector<Client*> resting_;        // paused as stalled
     std::vector<Client*> mail_waiters_;   // paused as mail_full or interest_full
     std::vector<Client*> drained_;        // took enough: their publishers may go on
     std::vector<std::uint32_t> expired_;  // slots whose last message was delivered
     std::vector<Doomed> doomed_;          // to be ended once no route is being walked
-    std::vector<Leaver> leavers_;
-    std::vector<Outgoing> outgoing_;  // by sibling
+    std::vector<Outgoing> outgoing_;      // by sibling
     bool outgoing_any_ = false;
     std::vector<base::Bytes> deliveries_out_;  // by sibling
-    std::uint64_t interest_epoch_ = 0;         // interest batches sent to each sibling
     base::Bytes scratch_;                      // what a session answers
     base::Bytes tail_plain_;                   // of the message that is being delivered
     base::Bytes tail_headers_;
@@ -306,6 +290,8 @@ class Shard final {
     Chunk* shared_ = nullptr;       // where fan-out frames are encoded
     std::uint64_t shared_key_ = 0;  // the route whose message came last: its next one may be shared
     DeliveryMail mail_scratch_;
+    DeliveryMail mail_in_;                   // that a sibling sent and that is being served
+    std::vector<std::uint64_t> tails_;       // of this round's delivery queues, by sibling
     routing::ConnectionId mail_source_ = 0;  // whose message from a sibling is being delivered; 0: none
     routing::node::Node* node_ = nullptr;
     std::vector<routing::node::GroupPick> picks_;  // of the message that is being routed

@@ -193,7 +193,10 @@ void Shard::after_append(Client& to, Client* from) {
     ++to.out_messages;
     touch(to);
     if (to.output.size() <= flush_bytes) return;
-    if (!to.writing) flush(to);
+    if (!to.writing) {
+        send_deliveries();  // whatever the peer may learn from these bytes, the siblings know before it
+        flush(to);
+    }
     const std::size_t pending = to.output.size();
     if (pending > options_.pending_bytes_max) {
         ++counters_.slow_consumers;

@@ -1,8 +1,12 @@
 // What the shards of one gateway tell each other, as values over one-to-one queues: two per ordered pair (DESIGN 3).
 // Interest is never dropped and never waits; deliveries are bounded by pausing the connections that feed them.
 // Order.  Sender: all interest of a turn before any delivery of it.  Receiver: note the tails of all delivery queues,
-// then drain all interest queues, then deliver up to those tails (MailRound).  So a delivery never overtakes the
-// interest that its sender had announced before it.
+// then drain all interest queues, then deliver up to those tails (Shard::drain_mail).  So a delivery never overtakes
+// the interest that its sender had announced before it.
+//
+// Visibility is causal.  Before any byte of a turn goes to a socket, the turn's interest and deliveries are in these
+// queues; before a shard parses what a read brought, it drains them.  So whatever a client may have learned from what
+// it read (a PONG, a message, a 503, a closed connection) is known wherever it or a friend of it publishes next.
 #pragma once
 
 #include <atomic>
@@ -67,6 +71,9 @@ class MailQueue {
         received_.fetch_add(1, std::memory_order_release);
         return value;
     }
+
+    /// True if there is something to receive.  Threads: the receiver.
+    [[nodiscard]] bool waiting() const { return head_->next.load(std::memory_order_acquire) != nullptr; }
 
     /// How many values have been received so far.  Threads: any.
     [[nodiscard]] std::uint64_t received() const { return received_.load(std::memory_order_acquire); }
@@ -164,8 +171,6 @@ inline void append_delivery(base::Bytes& out, const DeliveryMail& mail) {
 /// From one shard to one other.  Threads: the sender's and the receiver's, each only its end.
 struct ShardChannel {
     MailQueue<InterestBatch> interest;
-    /// How many interest batches the receiver has applied to its router; what a PONG waits for.
-    std::atomic<std::uint64_t> interest_applied{0};
     MailQueue<DeliveryBatch> deliveries;
     MailQueue<StallMail> stalls;
 };

@@ -32,7 +32,6 @@ void Shard::send_interest() {
     std::size_t bytes = 0;
     for (const auto& change : changes)
         bytes += change.filter.size() + change.queue.size() + sizeof(routing::InterestChange);
-    ++interest_epoch_;
     for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
         if (sibling == options_.index) continue;
         post_->channel(options_.index, sibling).interest.send(InterestBatch(changes), bytes);
@@ -110,48 +109,51 @@ void Shard::release_mail_waiters() {
     }
 }
 
+/// All that the siblings are to know of this turn so far, interest first.
 void Shard::send_deliveries() {
+    if (post_->shards() == 1) return;
+    send_interest();
     for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
         auto& bytes = deliveries_out_[sibling];
         if (bytes.empty()) continue;
-        send_interest();
         const std::size_t size = bytes.size();
         post_->channel(options_.index, sibling).deliveries.send(DeliveryBatch{std::exchange(bytes, {})}, size);
         host_->wake(sibling);
     }
 }
 
+bool Shard::has_mail() const {
+    for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
+        const auto& channel = post_->channel(sibling, options_.index);
+        if (channel.interest.waiting() || channel.deliveries.waiting()) return true;
+    }
+    return false;
+}
+
 void Shard::drain_mail(base::Instant now) {
     now_ = now;
     const auto shards = post_->shards();
-    std::vector<std::uint64_t> tails(shards, 0);
     for (routing::ShardIndex sibling = 0; sibling < shards; ++sibling)
-        tails[sibling] = post_->channel(sibling, options_.index).deliveries.sent();
+        tails_[sibling] = post_->channel(sibling, options_.index).deliveries.sent();
     for (routing::ShardIndex sibling = 0; sibling < shards; ++sibling) {
         auto& channel = post_->channel(sibling, options_.index);
-        bool applied = false;
+        const bool was_full = channel.interest.outstanding() > interest_mail_bytes_max / 2;
         while (auto batch = channel.interest.receive()) {
             for (const auto& mail : *batch)
                 router_.set_shard_interest(sibling, mail.account, mail.filter, mail.queue, mail.weight);
             if (node_ != nullptr) node_->on_interest(sibling, *batch, now);
-            channel.interest_applied.fetch_add(1, std::memory_order_release);
-            applied = true;
         }
-        if (applied) host_->wake(sibling);
+        if (was_full) host_->wake(sibling);  // it may have rested connections because of this queue
     }
     for (routing::ShardIndex sibling = 0; sibling < shards; ++sibling) {
         auto& channel = post_->channel(sibling, options_.index);
-        bool took = false;
-        while (channel.deliveries.received() < tails[sibling]) {
+        const bool was_full = channel.deliveries.outstanding() > delivery_mail_bytes_max / 2;
+        while (channel.deliveries.received() < tails_[sibling]) {
             const auto batch = channel.deliveries.receive();
             base::ByteView in = batch->bytes;
-            while (next_delivery(in, mail_scratch_)) {
-                const DeliveryMail delivery = mail_scratch_;
-                on_mail(sibling, delivery);
-            }
-            took = true;
+            while (next_delivery(in, mail_in_)) on_mail(sibling, mail_in_);
         }
-        if (took) host_->wake(sibling);  // it may have rested connections because of this queue
+        if (was_full) host_->wake(sibling);
         while (auto stall = channel.stalls.receive()) {
             const auto found = clients_.find(stall->connection);
             if (found == clients_.end() || found->second->closing) continue;
@@ -159,8 +161,6 @@ void Shard::drain_mail(base::Instant now) {
             rest(publisher, static_cast<std::uint8_t>(std::min<std::uint32_t>(stall->milliseconds, stall_ms_max)));
         }
     }
-    release_pongs();
-    release_leavers();
     release_mail_waiters();
 }
 
