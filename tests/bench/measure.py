@@ -73,7 +73,7 @@ def kept(cell, values):
 
 def summarise(cell, entries, rounds):
     """Medians of every metric of every contestant, ratios and differences to its reference, and the targets."""
-    result = {"cell": cell.name, "group": cell.group, "medians": {}, "ratios": [], "targets": [], "rounds": rounds}
+    result = {"cell": cell.name, "group": cell.group, "kind": cell.kind, "load": cell.load, "medians": {}, "ratios": [], "targets": [], "rounds": rounds}
     for name, runs in rounds.items():
         keys = [key for key in runs[0] if all(key in run for run in runs)]
         result["medians"][name] = {key: statistics.median(run[key] for run in kept(cell, runs)) for key in keys}

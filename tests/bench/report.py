@@ -1,105 +1,24 @@
-"""What the rounds came to: lines, tables, JSON, and the report with its plots."""
+"""The report: what was measured as JSON, and as a page of tables with plots."""
 
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 from contestants import HERE, ROOT, STOCK
-from measure import BEFORE, ratio_of
+from tables import METRICS, cpu_table, fraction, label, spread, table, target_text, text
 
 DIGITS = 4  # of raw figures in the JSON
 VENV = ROOT / "build/venv/bin/python"
+LOWER_IS_BETTER = ("cpu_us", "p50_us", "p99_us", "p999_us", "max_us", "resident_mb", "bytes_each", "growth", "syscalls", "reads_writes")
 
-METRICS = {  # how a figure is called and written
-    "cpu_us": ("CPU", lambda v: f"{v:.3f} us" if v < 10 else f"{v:.1f} us"),
-    "rate": ("rate", lambda v: f"{v / 1e6:.2f} M/s" if v >= 1e6 else f"{v / 1e3:.3g} k/s"),
-    "p50_us": ("p50", lambda v: f"{v:.0f} us"),
-    "p99_us": ("p99", lambda v: f"{v:.0f} us"),
-    "p999_us": ("p99.9", lambda v: f"{v:.0f} us"),
-    "max_us": ("max", lambda v: f"{v:.0f} us"),
-    "resident_mb": ("resident", lambda v: f"{v:.1f} MB"),
-    "bytes_each": ("memory of each", lambda v: f"{v:.0f} B" if v < 10_000 else f"{v / 1000:.1f} KB"),
-    "growth": ("CPU with churn / without", lambda v: f"{v:.2f}"),
-    "syscalls": ("system calls", lambda v: f"{v * 1000:.3g}"),
-    "reads_writes": ("reads and writes", lambda v: f"{v * 1000:.3g}"),
-    "load_share": ("load's share of a core", lambda v: f"{v:.2f}"),
-    "server_share": ("server's share of a core", lambda v: f"{v:.2f}"),
-}
-
-
-def text(metric, value):
-    return "-" if value is None else METRICS[metric][1](value)
-
-
-def fraction(ratio):
-    """0.125 as 1/8.0; from one on as a factor."""
-    return f"1/{1 / ratio:.1f}" if ratio < 0.995 else f"{ratio:.2f}x"
-
-
-def spread(ratio):
-    return f"{fraction(ratio['median'])} ({fraction(ratio['most'])} - {fraction(ratio['least'])})"
-
-
-def target_text(target):
-    name, written = METRICS[target["metric"]]
-    sign = "at least" if target["floor"] else "at most"
-    if target["kind"] != "ratio":
-        shown, limit = written(target["measured"]), written(target["limit"])
-        limit += " more" if target["kind"] == "difference" else ""
-    elif target["floor"] or target["limit"] >= 1:
-        shown, limit = f"{target['measured']:.2f}x", f"{target['limit']:g}x"
-    else:
-        shown, limit = fraction(target["measured"]), f"1/{1 / target['limit']:g}"
-    return f"{name} {sign} {limit}: {shown}, {'met' if target['met'] else '**not met**'}"
-
-
-def one_line(result):
-    """For the progress line: the telling figure of each contestant."""
-    parts = []
-    for name, medians in result["medians"].items():
-        metric = next(key for key in ("growth", "bytes_each", "cpu_us", "resident_mb") if key in medians)
-        ratio = ratio_of(result, name, metric)
-        parts.append(f"{name} {text(metric, medians[metric])}" + (f" = {fraction(ratio['median'])}" if ratio else ""))
-    return ", ".join(parts)
-
-
-def table(head, rows):
-    return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows)])
-
-
-def compared(results):
-    """(result, contestant, its medians, its reference's medians, ratio of CPU) of every comparison that has CPU per message."""
-    for result in results:
-        for ratio in result["ratios"]:
-            if ratio["metric"] == "cpu_us":
-                yield result, ratio["of"], result["medians"][ratio["of"]], result["medians"][ratio["to"]], ratio
-
-
-def label(result, name, reference="stock"):
-    if name == "treegate":
-        return result["cell"] + (" [against before]" if reference == BEFORE else "")
-    return f"{result['cell']} [{name}]"
-
-
-def cpu_table(results):
-    rows = []
-    for result, name, ours, theirs, ratio in compared(results):
-        targets = "; ".join(target_text(t) for t in result["targets"] if t["entry"] == name) if ratio["to"] != BEFORE else ""
-        rows.append([label(result, name, ratio["to"]), text("cpu_us", theirs["cpu_us"]), text("cpu_us", ours["cpu_us"]), spread(ratio),
-                     text("rate", theirs["rate"]), text("rate", ours["rate"]), f"{theirs['load_share']:.2f}, {ours['load_share']:.2f}", targets])
-    return table(["workload", "stock CPU", "treegate CPU", "ratio (rounds)", "stock rate", "treegate rate", "load's CPU share", "target"], rows)
-
-
-def main_tables(results):
-    parts = [cpu_table([r for r in results if not r["pinned"]])]
-    pinned = [r for r in results if r["pinned"]]
-    if pinned:
-        parts += ["\nServer on one core, load on the other:\n", cpu_table(pinned)]
-    return "\n".join(parts)
+INTRODUCTION = """Server CPU time of one message is the figure that counts: user and system time of the server, all threads, divided by deliveries
+(publish only: by messages published; requests: by requests; connections and subscriptions: for each). So it is also seconds of CPU
+per million messages. Ratios are medians of the ratios of each round, with the smallest and the largest beside them; below 1.25x
+call nothing a difference. Every message was verified: count, order, content. Rates are lower bounds where the load's share of a core is
+near one. The method, and what it cannot show: [tests/bench/README.md](../README.md)."""
 
 
 def machine(options, counter):
@@ -108,7 +27,7 @@ def machine(options, counter):
     version = lambda binary: subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True).stdout.strip()
     return {"cores": os.cpu_count(), "model": model, "kernel": platform.release(), "stock": version(STOCK),
             "treegate": "stock again" if options.identical else version(options.treegate), "rounds": options.rounds, "short": options.short,
-            "syscalls counted by": counter.method if counter else None}
+            "calls_method": counter.method if counter else None}
 
 
 def headline(info):
@@ -120,10 +39,10 @@ def rounded(value):
 
 
 def compact(result):
-    """The raw rounds of each metric as one list."""
+    """Raw rounds as one list for each metric, and few digits."""
     rounds = {name: {key: [rounded(run.get(key)) for run in runs] for key in runs[0]} for name, runs in result["rounds"].items()}
-    trimmed = json.loads(json.dumps({key: part for key, part in result.items() if key != "rounds"}), parse_float=lambda v: rounded(float(v)))
-    return trimmed | {"rounds": rounds}
+    rest = json.loads(json.dumps({key: part for key, part in result.items() if key != "rounds"}), parse_float=lambda v: rounded(float(v)))
+    return rest | {"rounds": rounds}
 
 
 def write_json(path, info, results):
@@ -131,3 +50,98 @@ def write_json(path, info, results):
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(compact(result)) for result in results)
     path.write_text(f'{{"machine": {json.dumps(info)},\n"results": [\n{lines}\n]}}\n')
+
+
+def targets_table(results):
+    rows = [[label(result, target["entry"]), target_text(target)[0], *target_text(target)[1:]] for result in results for target in result["targets"]]
+    return table(["workload", "asked for", "measured", ""], rows)
+
+
+def groups(results, kinds):
+    return [r for r in results if r["group"] in kinds]
+
+
+def medians_table(results, metrics):
+    """One row per contestant, one column per metric."""
+    rows = [[result["cell"], name, *(text(metric, medians.get(metric)) for metric in metrics)]
+            for result in results for name, medians in result["medians"].items() if any(metric in medians for metric in metrics)]
+    return table(["workload", "server", *(METRICS[metric][0] for metric in metrics)], rows)
+
+
+def stock_wins(results):
+    """Every figure of a contestant that is worse than stock's in the same cell."""
+    rows = []
+    for result in results:
+        theirs = result["medians"].get("stock", {})
+        for name, ours in result["medians"].items():
+            for metric in ("rate", *LOWER_IS_BETTER):
+                if name == "stock" or not theirs.get(metric) or metric not in ours:
+                    continue
+                worse = ours[metric] / theirs[metric]
+                worse = 1 / worse if metric == "rate" and worse else worse
+                if worse > 1.0:
+                    rows.append([label(result, name) + (" (pinned)" if result["pinned"] else ""), METRICS[metric][0], text(metric, theirs[metric]),
+                                 text(metric, ours[metric]), f"{worse:.2f}x"])
+    return table(["workload", "figure", "stock", "treegate", "stock is better by"], rows) if rows else "In no figure of this run."
+
+
+def page(info, results):
+    """The report as Markdown."""
+    plain, pinned = [r for r in results if not r["pinned"]], [r for r in results if r["pinned"]]
+    targets = [target for result in plain for target in result["targets"]]
+    parts = [f"# treegate beside {info['stock']}", f"{headline(info)}; release build. Made by `tests/bench/run --report tests/bench/report`."
+             + (" **Short form: the figures are rough.**" if info["short"] else ""), INTRODUCTION,
+             f"## Targets: {sum(t['met'] for t in targets)} of {len(targets)} met", targets_table(plain), "![CPU ratios](ratios.svg)",
+             "## CPU and rate", "Neither side pinned.", cpu_table([r for r in plain if r["group"] not in ("memory", "shards", "churn", "tree")]),
+             "![CPU by size of payload](sizes.svg)"]
+    sections = [
+        ("requests", "Latency of requests", ["p50_us", "p99_us", "p999_us", "max_us", "cpu_us", "rate"], "![Latency](latency.svg)"),
+        ("memory", "Memory, connections, subscriptions", ["resident_mb", "bytes_each", "cpu_us"], "![Memory](memory.svg)"),
+        ("churn", "Subscription churn during traffic", ["calm_us", "cpu_us", "growth", "churned_rate"], ""),
+    ]
+    for group, title, metrics, picture in sections:
+        if groups(plain, [group]):
+            parts += [f"## {title}", medians_table(groups(plain, [group]), metrics), picture]
+    for group, title in (("shards", "Two shards"), ("tree", "Through a tree of gateways, and durable")):
+        if groups(plain, [group]):
+            parts += [f"## {title}", cpu_table(groups(plain, [group]))]
+    if pinned:
+        parts += ["## Server on one core, load on another", cpu_table(pinned)]
+    parts += ["## System calls and memory in use",
+              f"Calls for 1,000 messages; all calls by {info['calls_method']}, reads and writes by `/proc/<pid>/io`. Resident after the last round.",
+              medians_table([r for r in plain if r["kind"] and r["group"] != "memory"], ["syscalls", "reads_writes", "resident_mb"]),
+              "## Where stock wins", stock_wins(results)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def write(folder, info, results):
+    """results.json, report.md and the plots. Raises CalledProcessError where matplotlib is missing (tests/setup bench)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "results.json", info, results)
+    (folder / "report.md").write_text(page(info, results))
+    python = VENV if VENV.exists() else sys.executable
+    subprocess.run([str(python), str(HERE / "plots.py"), str(folder)], check=True)
+
+
+README_BEGIN, README_END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
+
+
+def readme_block(data):
+    """The table of the top README, from results.json."""
+    rows = []
+    for result in data["results"]:
+        if result["pinned"]:
+            continue
+        for target in result["targets"]:
+            ratio = next((r for r in result["ratios"] if (r["of"], r["metric"]) == (target["entry"], target["metric"])), None)
+            reference = result["medians"][ratio["to"]][target["metric"]] if ratio else None
+            ours = result["medians"][target["entry"]][target["metric"]]
+            asked, measured, met = target_text(target)
+            rows.append([label(result, target["entry"]), METRICS[target["metric"]][0], text(target["metric"], reference), text(target["metric"], ours),
+                         spread(ratio) if ratio and target["kind"] == "ratio" else measured, asked, met])
+    return table(["workload", "figure", "stock", "treegate", "ratio (rounds)", "asked for", ""], rows) + "\n"
+
+
+def write_readme(readme, data):
+    before, rest = readme.read_text().split(README_BEGIN)
+    readme.write_text(before + README_BEGIN + readme_block(data) + README_END + rest.split(README_END)[1])

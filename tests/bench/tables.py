@@ -1,0 +1,93 @@
+"""Figures as text: lines, cells of tables, tables."""
+
+from measure import BEFORE, ratio_of
+
+METRICS = {  # how a figure is called and written
+    "cpu_us": ("CPU", lambda v: f"{v:.3f} us" if v < 10 else f"{v:.1f} us"),
+    "rate": ("rate", lambda v: f"{v / 1e6:.2f} M/s" if v >= 1e6 else f"{v / 1e3:.3g} k/s"),
+    "p50_us": ("p50", lambda v: f"{v:.0f} us"),
+    "p99_us": ("p99", lambda v: f"{v:.0f} us"),
+    "p999_us": ("p99.9", lambda v: f"{v:.0f} us"),
+    "max_us": ("max", lambda v: f"{v:.0f} us"),
+    "resident_mb": ("resident", lambda v: f"{v:.1f} MB"),
+    "bytes_each": ("memory of each", lambda v: f"{v:.0f} B" if v < 10_000 else f"{v / 1000:.1f} KB"),
+    "calm_us": ("CPU without churn", lambda v: f"{v:.3f} us"),
+    "growth": ("CPU with churn / without", lambda v: f"{v:.2f}"),
+    "churned_rate": ("subscriptions made and ended", lambda v: f"{v / 1e3:.1f} k/s"),
+    "syscalls": ("system calls", lambda v: f"{v * 1000:.3g}"),
+    "reads_writes": ("reads and writes", lambda v: f"{v * 1000:.3g}"),
+    "load_share": ("load's share of a core", lambda v: f"{v:.2f}"),
+    "server_share": ("server's share of a core", lambda v: f"{v:.2f}"),
+}
+
+
+def text(metric, value):
+    return "-" if value is None else METRICS[metric][1](value)
+
+
+def fraction(ratio):
+    """0.125 as 1/8.0; from one on as a factor."""
+    return f"1/{1 / ratio:.1f}" if ratio < 0.995 else f"{ratio:.2f}x"
+
+
+def spread(ratio):
+    return f"{fraction(ratio['median'])} ({fraction(ratio['most'])} - {fraction(ratio['least'])})"
+
+
+def target_text(target):
+    """What is asked for, what was measured, and the verdict."""
+    name, written = METRICS[target["metric"]]
+    sign = "at least" if target["floor"] else "at most"
+    if target["kind"] != "ratio":
+        measured, limit = written(target["measured"]), written(target["limit"])
+        limit += " more" if target["kind"] == "difference" else ""
+    elif target["floor"] or target["limit"] >= 1:
+        measured, limit = f"{target['measured']:.2f}x", f"{target['limit']:g}x"
+    else:
+        measured, limit = fraction(target["measured"]), f"1/{1 / target['limit']:g}"
+    return f"{name} {sign} {limit}", measured, "met" if target["met"] else "**not met**"
+
+
+def one_line(result):
+    """For the progress line: the telling figure of each contestant."""
+    parts = []
+    for name, medians in result["medians"].items():
+        metric = next(key for key in ("growth", "bytes_each", "cpu_us", "resident_mb") if key in medians)
+        ratio = ratio_of(result, name, metric)
+        parts.append(f"{name} {text(metric, medians[metric])}" + (f" = {fraction(ratio['median'])}" if ratio else ""))
+    return ", ".join(parts)
+
+
+def table(head, rows):
+    return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def compared(results):
+    """(result, contestant, its medians, its reference's medians, ratio of CPU) of every comparison that has CPU per message."""
+    for result in results:
+        for ratio in result["ratios"]:
+            if ratio["metric"] == "cpu_us":
+                yield result, ratio["of"], result["medians"][ratio["of"]], result["medians"][ratio["to"]], ratio
+
+
+def label(result, name, reference="stock"):
+    if name == "treegate":
+        return result["cell"] + (" [against before]" if reference == BEFORE else "")
+    return f"{result['cell']} [{name}]"
+
+
+def cpu_table(results):
+    rows = []
+    for result, name, ours, theirs, ratio in compared(results):
+        targets = "; ".join("{}: {}, {}".format(*target_text(t)) for t in result["targets"] if t["entry"] == name) if ratio["to"] != BEFORE else ""
+        rows.append([label(result, name, ratio["to"]), text("cpu_us", theirs["cpu_us"]), text("cpu_us", ours["cpu_us"]), spread(ratio),
+                     text("rate", theirs["rate"]), text("rate", ours["rate"]), f"{theirs['load_share']:.2f}, {ours['load_share']:.2f}", targets])
+    return table(["workload", "stock CPU", "treegate CPU", "ratio (rounds)", "stock rate", "treegate rate", "load's CPU share", "target"], rows)
+
+
+def main_tables(results):
+    parts = [cpu_table([r for r in results if not r["pinned"]])]
+    pinned = [r for r in results if r["pinned"]]
+    if pinned:
+        parts += ["\nServer on one core, load on the other:\n", cpu_table(pinned)]
+    return "\n".join(parts)
