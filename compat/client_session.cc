@@ -51,6 +51,7 @@ ClientSession::ClientSession(const SessionSettings& settings, std::uint64_t clie
       last_in_(now),
       client_id_(client_id),
       client_ip_(std::move(client_ip)) {
+    parser_.set_pedantic(options_.pedantic);
     settings_changed();
     const base::Duration delay = std::min<base::Duration>(settings.ping_interval, first_ping_interval);
     const auto jitter = static_cast<std::uint64_t>(std::max<base::Duration::rep>(delay.count() / 5, 1));
@@ -102,6 +103,9 @@ SessionStep ClientSession::step(base::ByteView& in, base::Instant now, base::Byt
                 last_in_ = now;
                 if (may_publish(out)) return SessionStep::publish;
                 break;
+            case ClientVerb::odd_publish:
+                append_error(out, NatsError::invalid_publish_subject);
+                break;
             case ClientVerb::subscribe:
                 last_in_ = now;
                 result = on_subscribe(out);
@@ -121,7 +125,7 @@ SessionStep ClientSession::step(base::ByteView& in, base::Instant now, base::Byt
                 result = on_connect(event.arguments, now, out);
                 break;
             case ClientVerb::info:
-                if (!is_json_object(event.arguments)) return fail(NatsError::bad_connect, out);
+                if (!is_info(event.arguments)) return fail(NatsError::bad_connect, out);
                 break;
             case ClientVerb::ok:
                 break;
@@ -132,12 +136,10 @@ SessionStep ClientSession::step(base::ByteView& in, base::Instant now, base::Byt
     }
 }
 
-// In stock's order: pedantic looks at the subject that the client wrote, all else at what it is mapped to.
+// Pedantic has looked at the subject that the client wrote; all else is about what it is mapped to.
 bool ClientSession::may_publish(base::Bytes& out) {
-    const Publish& publish = parser_.event().publish;
-    if (options_.pedantic && !base::is_valid_literal(publish.subject))
-        append_error(out, NatsError::invalid_publish_subject);
     if (settings_->mappings) map_subject();
+    const Publish& publish = parser_.event().publish;
     if (is_reserved_subject(publish.subject)) {
         append_publish_violation(out, publish.subject);
         return false;
@@ -167,6 +169,7 @@ SessionStep ClientSession::on_connect(std::string_view json, base::Instant now, 
     headers_ = options_.headers && settings_->info.headers;
     if (options_.no_responders && !headers_) return fail(NatsError::no_responders_without_headers, out);
     parser_.set_headers_allowed(headers_);
+    parser_.set_pedantic(options_.pedantic);
 
     // Not the first CONNECT: what was subscribed before it is gone.  (At the first one, too, there may be
     // subscriptions; those stay.)

@@ -1,5 +1,4 @@
 // The two JSON texts of the client protocol as plain structs: CONNECT (from the client) and INFO (to it).
-// The only file of this room that sees a JSON library is connect_info.cc; its exceptions end there.
 #pragma once
 
 #include <cstdint>
@@ -46,12 +45,13 @@ struct ConnectOptions {
 /// inherits from the first.  Keys are known in any case, unknown ones are skipped, the last of several wins.
 /// Errors:  false if it is not JSON, not an object (null is fine), or a known key has the wrong type; `options` is then
 ///          partly changed, the connection is to be closed.
-/// Limits:  the caller bounds `json` (control_line_bytes_max); nesting costs no stack.
-/// Source:  Go's encoding/json as used by nats-server server/client.go processConnect.
+/// Limits:  the caller bounds `json` (control_line_bytes_max); nesting costs no stack and ends at json_depth_max.
+/// Source:  Go's encoding/json as used by nats-server server/client.go processConnect; compat/json.h.
 [[nodiscard]] bool parse_connect(std::string_view json, ConnectOptions& options);
 
-/// True if `json` is a JSON object (or null), which is all that is asked of an INFO from a client.
-[[nodiscard]] bool is_json_object(std::string_view json);
+/// True if `json` is an object (or null) whose known keys have values of the right type, which is all that is asked of
+/// an INFO from a client.  (Of "gateway_cmd_payload", which no client has a use for, the type is not looked at.)
+[[nodiscard]] bool is_info(std::string_view json);
 
 /// What INFO tells that is the same for all clients of a gateway, and (below) what differs.
 /// Empty strings, false and 0 are left out, except where the comment says "always".

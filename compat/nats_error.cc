@@ -1,5 +1,6 @@
 #include "compat/nats_error.h"
 
+#include "compat/utf8.h"
 #include "routing/base/check.h"
 
 namespace compat {
@@ -46,28 +47,6 @@ constexpr char hex_digits[] = "0123456789abcdef";
 
 void append_hex(base::Bytes& out, std::uint32_t value, int digits) {
     for (int i = digits - 1; i >= 0; --i) out.push_back(hex_digits[(value >> (4 * i)) & 15]);
-}
-
-// Reads one UTF-8 character off the front of `text`.  Returns its length, 0 if the bytes are not valid UTF-8.
-std::size_t decode_utf8(std::string_view text, std::uint32_t& rune) {
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-    const std::uint8_t first = byte(0);
-    std::size_t length = 0;
-    std::uint32_t least = 0;
-    if (first >= 0xc2 && first <= 0xdf) {
-        length = 2, least = 0x80, rune = first & 0x1fU;
-    } else if (first >= 0xe0 && first <= 0xef) {
-        length = 3, least = 0x800, rune = first & 0x0fU;
-    } else if (first >= 0xf0 && first <= 0xf4) {
-        length = 4, least = 0x10000, rune = first & 0x07U;
-    }
-    if (length == 0 || text.size() < length) return 0;
-    for (std::size_t i = 1; i < length; ++i) {
-        if ((byte(i) & 0xc0U) != 0x80) return 0;
-        rune = (rune << 6) | (byte(i) & 0x3fU);
-    }
-    if (rune < least || rune > 0x10ffff || (rune >= 0xd800 && rune <= 0xdfff)) return 0;
-    return length;
 }
 
 // The invisible characters that turn up in practice; Go asks the whole Unicode table (strconv.IsPrint).

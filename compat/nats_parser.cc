@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "routing/base/check.h"
+#include "routing/base/subject.h"
 
 namespace compat {
 
@@ -151,6 +152,7 @@ inline bool NatsParser::step_short_pub(base::ByteView& in) {
     if (with_headers && (!parse_size(header_size, header_bytes) || header_bytes > body_bytes)) return false;
     if (static_cast<std::size_t>(end - at) < std::size_t{body_bytes} + 2) return false;
     if (at[body_bytes] != '\r' || at[body_bytes + 1] != '\n') return false;
+    if (pedantic_ && !base::is_valid_literal(subject)) return false;
 
     event_.verb = ClientVerb::publish;
     event_.publish.subject = subject;
@@ -347,6 +349,11 @@ NatsParser::Step NatsParser::on_publish(std::string_view arguments, bool with_he
     event_.publish.subject = words[0];
     event_.publish.reply = count == sizes + 2 ? words[1] : std::string_view();
     event_.publish.header_bytes = header_bytes;
+    if (pedantic_ && !base::is_valid_literal(words[0])) {
+        keep_line(body_bytes);
+        event_.verb = ClientVerb::odd_publish;
+        return Step::event;
+    }
     return take_body(body_bytes, in);
 }
 
@@ -359,8 +366,13 @@ NatsParser::Step NatsParser::take_body(std::uint32_t body_bytes, base::ByteView&
         in.remove_prefix(std::size_t{body_bytes} + 2);
         return Step::event;
     }
-    // Subject and reply move to the front of tail_, or are copied there; both stay in order, so nothing is overwritten
-    // before it is read.
+    keep_line(body_bytes);
+    return continue_payload(in);
+}
+
+// Goes on to collect the payload.  Subject and reply move to the front of tail_, or are copied there; both stay in
+// order, so nothing is overwritten before it is read.
+void NatsParser::keep_line(std::uint32_t body_bytes) {
     const std::string_view subject = event_.publish.subject;
     const std::string_view reply = event_.publish.reply;
     subject_bytes_ = static_cast<std::uint32_t>(subject.size());
@@ -373,8 +385,8 @@ NatsParser::Step NatsParser::take_body(std::uint32_t body_bytes, base::ByteView&
     } else {
         tail_.assign(subject).append(reply);
     }
+    event_.publish.subject = base::ByteView(tail_).substr(0, subject_bytes_);
     state_ = State::payload;
-    return continue_payload(in);
 }
 
 NatsParser::Step NatsParser::continue_payload(base::ByteView& in) {
@@ -398,6 +410,7 @@ NatsParser::Step NatsParser::continue_payload(base::ByteView& in) {
     if (tail_[end_at + 1] != '\n') return fail(NatsError::unknown_operation);
 
     const base::ByteView tail = tail_;
+    event_.verb = ClientVerb::publish;
     event_.publish.subject = tail.substr(0, subject_bytes_);
     event_.publish.reply = tail.substr(subject_bytes_, reply_bytes_);
     event_.publish.body = tail.substr(body_at, body_bytes_);

@@ -1,6 +1,7 @@
 // Client bytes -> events, however the bytes are split.  No IO, clock, log or thread; nothing is sized by a declared
 // number before that many bytes have come.
-// Leaves to others: what an event means (client_session), JSON (connect_info), permissions and subjects' validity.
+// Leaves to others: what an event means (client_session), JSON (connect_info), permissions, whether a subject is valid
+// (but for pedantic clients, who are told at once).
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,18 @@
 namespace compat {
 
 /// What kind of line a client sent.
-enum class ClientVerb : std::uint8_t { connect, publish, subscribe, unsubscribe, ping, pong, info, ok, err };
+enum class ClientVerb : std::uint8_t {
+    connect,
+    publish,
+    odd_publish,  ///< pedantic only: the line of a publish whose subject is not a literal one; its publish follows
+    subscribe,
+    unsubscribe,
+    ping,
+    pong,
+    info,
+    ok,
+    err,
+};
 
 /// One PUB or HPUB.  Its views are those of the event that holds it.
 struct Publish {
@@ -58,6 +70,10 @@ class NatsParser {
     /// Whether HPUB is allowed (CONNECT said "headers":true).
     void set_headers_allowed(bool allowed) { headers_allowed_ = allowed; }
 
+    /// Whether the line of a publish to a subject that is no literal is an event of its own, before the payload is
+    /// there.
+    void set_pedantic(bool pedantic) { pedantic_ = pedantic; }
+
     /// Drops what it consumed from the front of `in`, up to one event.
     ///   need_more: `in` is empty now, call again with the next bytes.
     ///   event:     event() tells; call again with what is left of `in`.
@@ -92,11 +108,13 @@ class NatsParser {
     Step on_line(const Line& line, base::ByteView& in);
     Step on_publish(std::string_view arguments, bool with_headers, base::ByteView& in);
     Step take_body(std::uint32_t body_bytes, base::ByteView& in);
+    void keep_line(std::uint32_t body_bytes);
     void release_tail();
 
     State state_ = State::control_line;
     NatsError error_ = NatsError::none;
     bool headers_allowed_ = false;
+    bool pedantic_ = false;
     std::uint32_t payload_bytes_max_ = static_cast<std::uint32_t>(compat::payload_bytes_max);
     std::uint32_t control_line_bytes_max_ = static_cast<std::uint32_t>(compat::control_line_bytes_max);
     // While a payload is collected: tail_ is subject, reply and then what has arrived of the body and its "\r\n".

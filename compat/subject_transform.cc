@@ -1,5 +1,6 @@
 #include "compat/subject_transform.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <limits>
@@ -8,6 +9,7 @@
 
 #include "compat/nats_limits.h"
 #include "compat/nats_writer.h"
+#include "compat/utf8.h"
 #include "routing/base/check.h"
 #include "routing/base/subject.h"
 
@@ -95,18 +97,10 @@ std::vector<std::string_view> split_arguments(std::string_view text) {
     }
 }
 
-// The length of the UTF-8 character at the front of `text`; 1 for a byte that begins none.  Go's strings.Split cuts so
-// when its separator is empty.
+// The length of the character at the front of `text`.  Go's strings.Split cuts so when its separator is empty.
 std::size_t character_bytes(std::string_view text) {
-    const auto first = static_cast<std::uint8_t>(text.front());
-    const std::size_t length = first < 0xc2 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 1;
-    if (length > text.size()) return 1;
-    for (std::size_t i = 1; i < length; ++i)
-        if ((static_cast<std::uint8_t>(text[i]) & 0xc0U) != 0x80) return 1;
-    const auto second = length > 1 ? static_cast<std::uint8_t>(text[1]) : 0;
-    const bool wrong = (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-                       (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f);
-    return wrong ? 1 : length;
+    std::uint32_t rune = 0;
+    return std::max<std::size_t>(decode_utf8(text, rune), 1);
 }
 
 // Cuts `token` at each `delimiter` and puts dots between; stock's rule for empty parts: none at the front or the end,

@@ -18,6 +18,10 @@ void write_event(std::string& out, const ClientEvent& event) {
             out += "connect";
             put(event.arguments);
             break;
+        case ClientVerb::odd_publish:
+            out += "odd_publish";
+            put(event.publish.subject);
+            break;
         case ClientVerb::publish:
             out += "publish";
             put(event.publish.subject);
@@ -76,6 +80,7 @@ std::string parser_trace(base::ByteView input, const ParserCheckOptions& options
                          const std::function<std::size_t(std::size_t left)>& next_piece) {
     NatsParser parser;
     parser.set_headers_allowed(options.headers_allowed);
+    parser.set_pedantic(options.pedantic);
     parser.set_payload_bytes_max(options.payload_bytes_max);
     parser.set_control_line_bytes_max(options.control_line_bytes_max);
     std::string trace;
@@ -118,6 +123,15 @@ std::string session_trace(base::ByteView input, const ParserCheckOptions& option
     settings.info.max_payload = options.payload_bytes_max;
     settings.control_line_bytes_max = options.control_line_bytes_max;
     settings.subscriptions_max = 20;
+    if (options.mappings) {
+        settings.subscription_tokens_max = 4;
+        settings.mappings =
+            SubjectMappings::compile({{"foo.*", {{"a.{{split(1,-)}}", 60, ""}, {"b.{{partition(7,1)}}", 20, ""}}},
+                                      {"foo", {{"foo", 50, ""}}},
+                                      {"bar.>", {{"{{random(3)}}.>", 100, ""}}},
+                                      {"*", {{"$1.{{slicefromright(1,2)}}", 100, ""}}}})
+                .value();
+    }
     base::Prng prng(1);
     ClientSession session(settings, 1, "127.0.0.1", base::Instant{}, prng);
     std::string out;

@@ -13,7 +13,9 @@ namespace compat {
 
 /// Settings that change what a parser accepts.
 struct ParserCheckOptions {
-    bool headers_allowed = true;
+    bool headers_allowed = true;  ///< parser_trace only; in a session the CONNECT decides
+    bool pedantic = false;        ///< parser_trace only
+    bool mappings = false;        ///< session_trace only: some
     std::uint32_t payload_bytes_max = 1 << 20;
     std::uint32_t control_line_bytes_max = 4096;
 };

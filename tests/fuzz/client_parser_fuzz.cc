@@ -21,6 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     options.headers_allowed = (flags & 1) != 0;
     if ((flags & 2) != 0) options.payload_bytes_max = 64;
     if ((flags & 4) != 0) options.control_line_bytes_max = 32;
+    options.pedantic = (flags & 8) != 0;
+    options.mappings = (flags & 16) != 0;
 
     const auto whole = [](std::size_t left) { return left; };
     std::size_t next = 0;

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "compat/json.h"
+
 using namespace compat;
 
 TEST_CASE("a CONNECT that says nothing leaves the defaults", "[compat][connect]") {
@@ -82,7 +84,17 @@ TEST_CASE("what is not a JSON object, or has the wrong type, is refused", "[comp
                              "{\"verbose\":false,}",
                              "// {}",
                              "{\"a\":\x01}",
-                             "{\"name\":\"\xff\"}"}) {
+                             "{\"name\":\"\t\"}",
+                             "{\"import\":[]}",
+                             "{\"import\":{\"allow\":\"a\"}}",
+                             "{\"export\":{\"deny\":[1]}}",
+                             "{\"proxy_sig\":1}",
+                             "{\"x\":01}",
+                             "{\"x\":1.}",
+                             "{\"x\":\"\\x\"}",
+                             "{\"x\":\"\\u12g4\"}",
+                             "{}{}",
+                             "nul"}) {
         CAPTURE(json);
         ConnectOptions options;
         CHECK_FALSE(parse_connect(json, options));
@@ -98,13 +110,46 @@ TEST_CASE("nesting as deep as a line allows neither crashes nor costs stack", "[
     CHECK_FALSE(parse_connect(open + open, options));
 }
 
-TEST_CASE("an INFO from a client only has to be an object", "[compat][connect]") {
-    CHECK(is_json_object("{}"));
-    CHECK(is_json_object("null"));
-    CHECK(is_json_object(R"({"verbose":5})"));
-    CHECK_FALSE(is_json_object("x"));
-    CHECK_FALSE(is_json_object("[]"));
-    CHECK_FALSE(is_json_object("3"));
+TEST_CASE("what Go takes for JSON is taken", "[compat][connect]") {
+    ConnectOptions options;
+    CHECK(parse_connect("{\"name\":\"a\xff\xc3z\"}", options));
+    CHECK(options.name == "a\xef\xbf\xbd\xef\xbf\xbdz");
+    CHECK(parse_connect(R"({"name":"\ud83d\ude00 \ud800x\udc00 \u00e9\/\b"})", options));
+    CHECK(options.name == "\xf0\x9f\x98\x80 \xef\xbf\xbdx\xef\xbf\xbd \xc3\xa9/\b");
+    CHECK(parse_connect(R"({"x":1e999,"y":123456789012345678901234567890,"protocol":-0})", options));
+    CHECK(options.protocol == 0);
+    CHECK(parse_connect("\t{ \"a\" : [ 1 , { } , [ ] , null , true , false , -1.5E+7 ] }\r\n", options));
+    CHECK(
+        parse_connect("{\"Verbo\xc5\xbf"
+                      "e\":false,\"n\xe2\x84\xaa"
+                      "ey\":\"k\"}",
+                      options));
+    CHECK_FALSE(options.verbose);
+    CHECK(options.nkey == "k");
+    CHECK(parse_connect(R"({"import":{"allow":["a",null],"other":{"x":[1]}},"export":null})", options));
+}
+
+TEST_CASE("nesting ends where Go's ends", "[compat][connect]") {
+    ConnectOptions options;
+    const auto nested = [](std::size_t depth) {
+        return "{\"x\":" + std::string(depth - 1, '[') + std::string(depth - 1, ']') + "}";
+    };
+    CHECK(parse_connect(nested(json_depth_max), options));
+    CHECK_FALSE(parse_connect(nested(json_depth_max + 1), options));
+}
+
+TEST_CASE("an INFO from a client has to be one", "[compat][connect]") {
+    CHECK(is_info("{}"));
+    CHECK(is_info("null"));
+    CHECK(is_info(R"({"verbose":5,"port":1,"connect_urls":["a"],"client_id":18446744073709551615,"gossip_mode":255})"));
+    CHECK_FALSE(is_info("x"));
+    CHECK_FALSE(is_info("[]"));
+    CHECK_FALSE(is_info("3"));
+    CHECK_FALSE(is_info(R"({"port":"1"})"));
+    CHECK_FALSE(is_info(R"({"connect_urls":"a"})"));
+    CHECK_FALSE(is_info(R"({"client_id":-1})"));
+    CHECK_FALSE(is_info(R"({"gossip_mode":256})"));
+    CHECK_FALSE(is_info(R"({"max_payload":3000000000})"));
 }
 
 TEST_CASE("INFO has the keys that are always there, and no empty ones", "[compat][info]") {
@@ -139,8 +184,8 @@ TEST_CASE("INFO has the keys that are always there, and no empty ones", "[compat
 
 TEST_CASE("a name that is not UTF-8 does not break INFO", "[compat][info]") {
     ServerInfo server;
-    server.server_name = "a\xff\"\n";
+    server.server_name = "a\xff\"\n<b> \x1f\xe2\x80\xa8\xc3\xa9";
     std::string out;
     append_info(out, server, {});
-    CHECK(out.find("\"server_name\":\"a\xef\xbf\xbd\\\"\\n\"") != std::string::npos);
+    CHECK(out.find(R"("server_name":"a\ufffd\"\n\u003cb\u003e \u001f\u2028é")") != std::string::npos);
 }

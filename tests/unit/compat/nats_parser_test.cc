@@ -284,3 +284,25 @@ TEST_CASE("a whole message is a view into the input", "[compat][parser]") {
     CHECK(inside(parser.event().subject));
     CHECK(in.empty());
 }
+
+TEST_CASE("a pedantic parser tells of an odd subject as soon as its line is there", "[compat][parser]") {
+    ParserCheckOptions options;
+    options.pedantic = true;
+    const std::string input =
+        "PUB a.* 2\r\nhi\r\nPUB a r 1\r\nx\r\nHPUB a..b r.> 12 14\r\nNATS/1.0\r\n\r\nhi\r\nPUB > 3\r\nab\r\n";
+    const std::string wanted =
+        "odd_publish|a.*\npublish|a.*||0|hi\npublish|a|r|0|x\nodd_publish|a..b\n"
+        "publish|a..b|r.>|12|NATS/1.0\r\n\r\nhi\nodd_publish|>\n" +
+        unknown;
+    CHECK(parser_trace(input, options) == wanted);
+    for (std::size_t piece = 1; piece < 20; ++piece)
+        CHECK(parser_trace(input, options, [&](std::size_t) { return piece; }) == wanted);
+    // Before any of the payload has come.
+    NatsParser parser;
+    parser.set_pedantic(true);
+    base::ByteView in = "PUB a.. 1000\r\n";
+    REQUIRE(parser.step(in) == NatsParser::Step::event);
+    CHECK(parser.event().verb == ClientVerb::odd_publish);
+    CHECK(parser.event().publish.subject == "a..");
+    CHECK(parser.step(in) == NatsParser::Step::need_more);
+}
