@@ -19,6 +19,9 @@ class Entry:
 
 STOCK = Entry("stock", stock=True, reference="")
 TREEGATE = Entry("treegate")
+TWO = Entry("two shards", shards=2, reference="treegate")
+TOGETHER = Entry("two shards, together", shards=2, load={"shards": 2}, reference="treegate")
+ACROSS = Entry("two shards, across", shards=2, load={"shards": 2, "across": True}, reference="treegate")
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,16 @@ def subjects(name, count, ours, *targets, pinned=False, **load):
                 rounds_max=6 if load["subjects"] < 1_000_000 else 4)
 
 
+def sharded(name, count, ours, *targets, **load):
+    """The same with one shard, with two and each pair on one of them, and with two and each pair across."""
+    return Cell(f"{name}, one and two shards", "shards", "pubsub", load, count, ours, (*targets, Target(1.5, entry=ACROSS.name)),
+                (STOCK, TREEGATE, TOGETHER, ACROSS))
+
+
 def million(name, **load):
-    return Cell(name, "memory", "subscriptions", load, 1_000_000, 0, (value(300, "bytes_each"),), fresh=True, rounds_max=3)
+    return Cell(name, "memory", "subscriptions", load, 1_000_000, 0,
+                (value(300, "bytes_each"), Target(100, "bytes_each", kind="difference", entry=TWO.name)), (STOCK, TREEGATE, TWO), fresh=True,
+                rounds_max=3)
 
 
 CELLS = [
@@ -127,6 +138,13 @@ CELLS = [
     pairs(128, 2_000_000, 5_000_000, value(1.3, "growth"), name="4 to 4 on 4 subjects, 128 B, churn 10,000/s", group="churn", twin=dict(churn=10_000)),
     Cell("random of 10,000 subjects, 16 B, churn 10,000/s", "churn", "subjects", dict(size=16, subjects=10_000), 500_000, 3_000_000,
          (value(1.3, "growth"),), twin=dict(churn=10_000)),
+
+    sharded("4 to 4 on 4 subjects, 16 B", 3_000_000, 8_000_000, Target(1.1, entry=TOGETHER.name), size=16, publishers=4, subscribers=4, paired=True),
+    sharded("4 to 4 on 4 subjects, 128 B", 2_000_000, 5_000_000, Target(1.1, entry=TOGETHER.name), size=128, publishers=4, subscribers=4, paired=True),
+    sharded("1 to 1, 16 B", 3_000_000, 8_000_000, size=16),
+    sharded("1 to 1, 128 B", 2_000_000, 5_000_000, size=128),
+    sharded("1 to 16, 16 B", 300_000, 1_500_000, size=16, subscribers=16),
+    sharded("1 to 16, 128 B", 250_000, 1_000_000, size=128, subscribers=16),
 
     Cell("chain, middle, 16 B", "tree", "pubsub", dict(size=16), 1_000_000, 4_000_000, (under(4),), shape="chain"),
     Cell("chain, middle, 128 B", "tree", "pubsub", dict(size=128), 1_000_000, 4_000_000, (under(4),), shape="chain"),

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from contestants import HERE, ROOT, STOCK
-from tables import METRICS, cpu_table, fraction, label, spread, table, target_text, text
+from tables import METRICS, cpu_table, label, own_table, spread, table, target_text, text
 
 DIGITS = 4  # of raw figures in the JSON
 VENV = ROOT / "build/venv/bin/python"
@@ -104,7 +104,7 @@ def page(info, results):
             parts += [f"## {title}", medians_table(groups(plain, [group]), metrics), picture]
     for group, title in (("shards", "Two shards"), ("tree", "Through a tree of gateways, and durable")):
         if groups(plain, [group]):
-            parts += [f"## {title}", cpu_table(groups(plain, [group]))]
+            parts += [f"## {title}", cpu_table(groups(plain, [group])), own_table(groups(plain, [group]))]
     if pinned:
         parts += ["## Server on one core, load on another", cpu_table(pinned)]
     parts += ["## System calls and memory in use",

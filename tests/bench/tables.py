@@ -1,5 +1,6 @@
 """Figures as text: lines, cells of tables, tables."""
 
+from cells import STOCK, TREEGATE
 from measure import BEFORE, ratio_of
 
 METRICS = {  # how a figure is called and written
@@ -63,31 +64,41 @@ def table(head, rows):
 
 
 def compared(results):
-    """(result, contestant, its medians, its reference's medians, ratio of CPU) of every comparison that has CPU per message."""
+    """(result, its medians of a contestant and of its reference, ratio of CPU) of every comparison that has CPU per message."""
     for result in results:
         for ratio in result["ratios"]:
             if ratio["metric"] == "cpu_us":
-                yield result, ratio["of"], result["medians"][ratio["of"]], result["medians"][ratio["to"]], ratio
+                yield result, result["medians"][ratio["of"]], result["medians"][ratio["to"]], ratio
 
 
-def label(result, name, reference="stock"):
-    if name == "treegate":
-        return result["cell"] + (" [against before]" if reference == BEFORE else "")
-    return f"{result['cell']} [{name}]"
+def label(result, name):
+    return result["cell"] if name == TREEGATE.name else f"{result['cell']} [{name}]"
+
+
+def row(result, ours, theirs, ratio):
+    targets = [t for t in result["targets"] if t["entry"] == ratio["of"] and ratio["to"] != BEFORE]
+    return [text("cpu_us", theirs["cpu_us"]), text("cpu_us", ours["cpu_us"]), spread(ratio), text("rate", theirs["rate"]), text("rate", ours["rate"]),
+            f"{theirs['load_share']:.2f}, {ours['load_share']:.2f}", "; ".join("{}: {}, {}".format(*target_text(t)) for t in targets)]
 
 
 def cpu_table(results):
-    rows = []
-    for result, name, ours, theirs, ratio in compared(results):
-        targets = "; ".join("{}: {}, {}".format(*target_text(t)) for t in result["targets"] if t["entry"] == name) if ratio["to"] != BEFORE else ""
-        rows.append([label(result, name, ratio["to"]), text("cpu_us", theirs["cpu_us"]), text("cpu_us", ours["cpu_us"]), spread(ratio),
-                     text("rate", theirs["rate"]), text("rate", ours["rate"]), f"{theirs['load_share']:.2f}, {ours['load_share']:.2f}", targets])
+    """CPU, ratio and rate of each contestant that is compared with stock."""
+    rows = [[label(result, ratio["of"]), *row(result, ours, theirs, ratio)] for result, ours, theirs, ratio in compared(results)
+            if ratio["to"] == STOCK.name]
     return table(["workload", "stock CPU", "treegate CPU", "ratio (rounds)", "stock rate", "treegate rate", "load's CPU share", "target"], rows)
 
 
+def own_table(results):
+    """The same of contestants that are compared with another treegate; empty without any."""
+    rows = [[result["cell"], ratio["to"], ratio["of"], *row(result, ours, theirs, ratio)] for result, ours, theirs, ratio in compared(results)
+            if ratio["to"] != STOCK.name]
+    return table(["workload", "this", "and that", "CPU of this", "CPU of that", "ratio (rounds)", "rate of this", "rate of that", "load's CPU share",
+                  "target"], rows) if rows else ""
+
+
 def main_tables(results):
-    parts = [cpu_table([r for r in results if not r["pinned"]])]
-    pinned = [r for r in results if r["pinned"]]
+    plain, pinned = [r for r in results if not r["pinned"]], [r for r in results if r["pinned"]]
+    parts = [cpu_table(plain), own_table(plain)]
     if pinned:
-        parts += ["\nServer on one core, load on the other:\n", cpu_table(pinned)]
-    return "\n".join(parts)
+        parts += ["Server on one core, load on the other:", cpu_table(pinned), own_table(pinned)]
+    return "\n\n".join(part for part in parts if part) + "\n"
