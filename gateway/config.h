@@ -127,6 +127,7 @@ struct LameDuckConfig {
 };
 
 struct Config {
+    std::string program = "treegate";  ///< the base name that it was called by; "nats-server" makes it speak as that
     ListenAddress client{.host = "0.0.0.0", .port = client_port_default};
     std::string client_advertise;  ///< "host" or "host:port" that clients are told instead; empty: none
     std::string server_name;       ///< empty: the server id, as in stock
@@ -163,22 +164,36 @@ struct Config {
 /// What a command line came to.
 struct ConfigError {
     std::vector<std::string> lines;  ///< one clear sentence each, all that is wrong
+    bool help_helps = false;         ///< a flag is among it
 };
-/// Print this and end with exit code 0 (`--help`, `--version`).
+/// Print this and end with exit code 0 (`--help`, `--version`, `-t`).
 struct ConfigText {
     std::string text;
+    bool to_stderr = false;
 };
-using ConfigOutcome = std::variant<Config, ConfigText, ConfigError>;
+/// Do what signal_command.h does with it, and end (`--signal`).
+struct SignalRequest {
+    std::string request;  ///< "reload", "ldm=4711", "quit=/run/nats.pid"
+};
+using ConfigOutcome = std::variant<Config, ConfigText, ConfigError, SignalRequest>;
 
 /// Looks up a variable of the environment; nothing if it is not set.
 using Environment = std::function<std::optional<std::string>(const char*)>;
 [[nodiscard]] std::optional<std::string> process_environment(const char* name);
 
-/// Reads and checks a command line (without the program's name) as a whole.  Opens nothing except the file of
-/// `--secret-file`.
-[[nodiscard]] ConfigOutcome read_config(std::span<const char* const> arguments, const Environment& environment);
+/// Reads and checks a command line (without the program's name) and the config file that it names, as a whole.  Opens
+/// nothing but that file, those that it includes, and the tree's secret.
+/// `program`: what it was called by, a path or a name.
+[[nodiscard]] ConfigOutcome read_config(std::span<const char* const> arguments, const Environment& environment,
+                                        std::string_view program = "treegate");
+
+/// Reads it all again, for a reload.  Empty: there is no config file to reload.
+using ConfigReader = std::function<ConfigOutcome()>;
 
 /// The text of `--help`.
 [[nodiscard]] std::string help_text();
+
+/// "nats-server" of "/usr/bin/nats-server".
+[[nodiscard]] std::string_view base_name(std::string_view path);
 
 }  // namespace gateway

@@ -100,6 +100,7 @@ void compare_stock(const Config& running, const Config& wanted, Comparison& comp
     compare.must_stay("LameDuckDuration", running.lame_duck.duration, wanted.lame_duck.duration);
     compare.must_stay("LameDuckGracePeriod", running.lame_duck.grace, wanted.lame_duck.grace);
     compare.may("max_traced_msg_len", std::uint64_t{log.traced_bytes_max}, std::uint64_t{wanted.log.traced_bytes_max});
+    compare.may(running.mappings != wanted.mappings, "Reloaded: accounts");  // the account that has them, in stock
     compare.may(running.server_tags != wanted.server_tags, "Reloaded: tags");
     compare.may(running.server_metadata != wanted.server_metadata, "Reloaded: metadata");
 }

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 
+#include "compat/connect_info.h"
 #include "gateway/flags.h"
 #include "tests/unit/gateway_shell/scratch_folder.h"
 
@@ -83,6 +84,45 @@ TEST_CASE("the flags of nats-server do what they do there", "[gateway]") {
     CHECK(good({"-p", "-1"}).client.port == 0);    // any free one
 }
 
+TEST_CASE("the log's flags do what they do in nats-server", "[gateway]") {
+    const LogConfig plain = good({}).log;
+    CHECK(plain == LogConfig());
+    CHECK(plain.time);
+    const auto is = [](const LogConfig& log, bool debug, bool trace, bool verbose) {
+        return log.debug == debug && log.trace == trace && log.trace_verbose == verbose;
+    };
+    CHECK(is(good({"-V"}).log, false, true, false));
+    CHECK(is(good({"--trace"}).log, false, true, false));
+    CHECK(is(good({"-VV"}).log, false, true, true));
+    CHECK(is(good({"-DV"}).log, true, true, false));
+    CHECK(is(good({"-DVV"}).log, true, true, true));
+    CHECK(is(good({"-DV", "-DV=false"}).log, false, false, false));
+    CHECK_FALSE(good({"-T=false"}).log.time);
+    CHECK(good({"--logtime", "--logtime_utc"}).log.time_utc);
+    const LogConfig syslog = good({"-s", "-r", "udp://127.0.0.1:514"}).log;
+    CHECK(syslog.syslog);
+    CHECK(syslog.remote_syslog == "udp://127.0.0.1:514");
+    const LogConfig sizes = good({"--log_size_limit", "5000000000", "--max_traced_msg_len=10"}).log;
+    CHECK(sizes.size_limit == 5'000'000'000);
+    CHECK(sizes.traced_bytes_max == 10);
+}
+
+TEST_CASE("what is not built may be switched off", "[gateway]") {
+    CHECK(good({"-js=false", "-tls=false", "--no_advertise=false"}).shards == 0);
+}
+
+TEST_CASE("our own flags of loops", "[gateway]") {
+    CHECK(good({"--shards", "8", "--spin", "50us"}).shards == 8);
+    CHECK(good({"--spin", "50us"}).spin == std::chrono::microseconds(50));
+    CHECK(good({"--client_advertise", "a.example:-1"}).client_advertise == "a.example:-1");
+}
+
+TEST_CASE("a signal is asked for instead of a start", "[gateway]") {
+    const ConfigOutcome outcome = read({"--signal", "ldm=4711"});
+    REQUIRE(std::holds_alternative<SignalRequest>(outcome));
+    CHECK(std::get<SignalRequest>(outcome).request == "ldm=4711");
+}
+
 TEST_CASE("a tree listens on 7522 by default, and only then may the port give way", "[gateway]") {
     const Config joined = good({"--join", "a.example,b.example:9000", "--join=[::1]:1"});
     REQUIRE(joined.tree);
@@ -145,12 +185,22 @@ TEST_CASE("what is wrong is said by name", "[gateway]") {
         {{"-p4222"}, "-p4222: there is no such flag"},
         {{"-D=maybe"}, "neither true nor false"},
         {{"word"}, "unrecognized command: 'word'"},
-        {{"--config", "f"}, "--config: known, not supported yet"},
-        {{"-c", "f"}, "known, not supported yet"},
+        {{"--config", "/nonexistent"}, "open /nonexistent: no such file or directory"},
+        {{"-c", "/"}, "cannot read /"},
+        {{"-c="}, "-c: needs a value"},
+        {{"-t"}, "must specify [-c, --config]"},
+        {{"-sl"}, "-sl: needs a value"},
+        {{"--client_advertise", "a:b"}, "port 'b' is not a number"},
+        {{"--client_advertise", "::1"}, "not of the form host:port"},
+        {{"--spin", "1"}, "'1' is no duration"},
+        {{"--spin", "101ms"}, "is not from 0s to 100ms"},
+        {{"--log_size_limit", "1k"}, "not a number"},
+        {{"-r", "h:514"}, "not of the form udp://host:port"},
+        {{"-r", "tcp://h:514"}, "only udp:// is supported yet"},
+        {{"-r", "udp://"}, "not of the form host:port"},
         {{"-js"}, "-js: known to nats-server, not supported yet"},
         {{"-sd", "/x"}, "-sd: known to nats-server, not supported yet"},
         {{"--routes=nats://a"}, "known to nats-server, not supported yet"},
-        {{"-t"}, "known to nats-server, not supported yet"},
         {{"--secret", "s"}, "use --secret-file"},
         {{"--shards", "9"}, "--shards"},
         {{"--shards", "0"}, "--shards"},
@@ -167,8 +217,9 @@ TEST_CASE("what is wrong is said by name", "[gateway]") {
         {{"--tree-listen", ":x"}, "port 'x'"},
         {{"--tree-name", "x"}, "--tree-name: needs --tree-listen or --join"},
         {{"--max-children", "5", "--join", "a"}, "--max-children: known, not supported yet"},
-        {{"-V"}, "-V: known to nats-server, not supported yet"},
-        {{"-DV"}, "-DV: known to nats-server, not supported yet"},
+        {{"--tls"}, "--tls: known to nats-server, not supported yet"},
+        {{"--user", "u"}, "--user: known to nats-server, not supported yet"},
+        {{"-m", "8222"}, "-m: known to nats-server, not supported yet"},
         {{"--secret-file", "/nonexistent", "--join", "a"}, "cannot read /nonexistent"},
         {{"--name", "a b"}, "must not contain blanks"},
         {{"--name", "a.b", "--join", "a"}, "must not contain '.'"},
@@ -229,7 +280,13 @@ TEST_CASE("help and version are texts, as flags and as words", "[gateway]") {
         const ConfigOutcome outcome = read({argument});
         REQUIRE(std::holds_alternative<ConfigText>(outcome));
         CHECK(std::get<ConfigText>(outcome).text.starts_with("treegate: v"));
+        CHECK_FALSE(std::get<ConfigText>(outcome).to_stderr);
     }
+    const std::vector<const char*> arguments{"-v"};
+    const ConfigOutcome stock = read_config(arguments, process_environment, "/usr/bin/nats-server");
+    REQUIRE(std::holds_alternative<ConfigText>(stock));
+    CHECK(std::get<ConfigText>(stock).text ==
+          "nats-server: v" + std::string(compat::protocol_version_announced) + "\n");
 }
 
 TEST_CASE("words may stand between flags, and two dashes end the flags", "[gateway]") {

@@ -1,0 +1,62 @@
+// What file and flags say, before it is checked as a whole; and the checks that both need.
+// Leaves to others: the flags' names (config_flags), the file's keys (config_file), what only shows at the end
+// (config).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/config.h"
+#include "gateway/flags.h"
+
+namespace gateway {
+
+inline constexpr std::string_view not_yet = "known, not supported yet";
+inline constexpr std::string_view stock_not_yet = "known to nats-server, not supported yet";
+
+/// The client port of a file or flag that asks for any free one.  Source: nats-server RANDOM_PORT.
+inline constexpr long port_random = -1;
+
+struct Draft {
+    Config config;
+    TreeConfig tree;
+    long client_port = 0;            ///< 0: the default; -1: any free one
+    bool tree_listen_given = false;  ///< by flag or file
+    std::string secret_file;
+    std::vector<std::string> tree_only;  ///< what was given and means nothing without a tree
+    bool joins_by_flag = false;          ///< then those of the file are gone
+    bool filters_by_flag = false;
+
+    // The command line alone.
+    bool help = false;
+    bool version = false;
+    bool check = false;  ///< -t
+    bool signal_given = false;
+    std::string signal;
+};
+
+// Each returns what is wrong with `text`, or nothing.  A sentence without its subject: "'x' is not ...".
+
+/// "[HOST]:PORT" of the tree's listener.
+[[nodiscard]] std::string read_tree_listen(std::string_view text, ListenAddress& listen);
+/// "host" or "host:port", the port `port_least` to 65535.
+[[nodiscard]] std::string check_address(std::string_view text, long port_least = 1);
+/// One address of a member; the tree's default port is added.
+[[nodiscard]] std::string add_join(std::string_view text, std::vector<std::string>& joins);
+[[nodiscard]] std::string add_filter(std::string_view text, std::vector<std::string>& filters);
+[[nodiscard]] std::string check_durability(std::string_view text);
+/// "udp://host:port", and nothing else for now.
+[[nodiscard]] std::string check_remote_syslog(std::string_view text);
+/// A span of time of 0 to `most`.
+[[nodiscard]] std::string read_duration(std::string_view text, base::Duration most, base::Duration& duration);
+/// The fields of a list on the command line: commas and blanks part them, as in nats-server's --routes.
+[[nodiscard]] std::vector<std::string> split_list(std::string_view text);
+/// `address` with `port` where it has none.
+[[nodiscard]] std::string with_port(std::string_view address, std::uint16_t port);
+
+/// The flags of a gateway; they write into `draft`, which outlives them.
+[[nodiscard]] std::vector<FlagGroup> gateway_flags(Draft& draft);
+
+}  // namespace gateway
