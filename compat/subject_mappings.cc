@@ -49,7 +49,8 @@ struct SubjectMappings::Compiled {
         SubjectTransform transform;
         std::uint32_t up_to = 0;  // its weight and those of all before it
     };
-    SubjectTransform identity;  // what of a destination knows the source
+    std::string source;
+    bool has_wildcards = false;
     std::vector<Destination> destinations;
 
     static base::Result<Compiled, std::string> make(const Mapping& mapping);
@@ -63,9 +64,7 @@ struct SubjectMappings::Tables {
 
 base::Result<SubjectMappings::Compiled, std::string> SubjectMappings::Compiled::make(const Mapping& mapping) {
     if (!base::is_valid_filter(mapping.source)) return base::failure(std::string("invalid subject"));
-    auto identity = SubjectTransform::make(mapping.source, identity_of(mapping.source));
-    if (!identity.ok()) return base::failure(identity.error());
-    Compiled compiled{identity.value(), {}};
+    Compiled compiled{mapping.source, base::has_wildcard(mapping.source), {}};
 
     std::unordered_set<std::string_view> seen;
     std::unordered_map<std::string_view, std::uint32_t> totals;  // by cluster
@@ -84,8 +83,11 @@ base::Result<SubjectMappings::Compiled, std::string> SubjectMappings::Compiled::
 
     // The remainder stays, unless the source is listed itself (whatever the cluster): then it is to be lost.
     const std::uint32_t total = totals[{}];
-    if (total != weight_max && seen.count(mapping.source) == 0)
-        compiled.destinations.push_back({compiled.identity, weight_max - total});
+    if (total != weight_max && seen.count(mapping.source) == 0) {
+        auto identity = SubjectTransform::make(mapping.source, identity_of(mapping.source));
+        if (!identity.ok()) return base::failure(identity.error());
+        compiled.destinations.push_back({std::move(identity).value(), weight_max - total});
+    }
     std::stable_sort(compiled.destinations.begin(), compiled.destinations.end(),
                      [](const Destination& a, const Destination& b) { return a.up_to < b.up_to; });
     std::uint32_t sum = 0;
@@ -115,11 +117,11 @@ base::Result<std::shared_ptr<const SubjectMappings>, std::string> SubjectMapping
         }
     }
     for (std::uint32_t i = 0; i < tables->all.size(); ++i) {
-        const SubjectTransform& source = tables->all[i].identity;
-        // A token that begins with `*` takes any, see SubjectTransform::matches.
-        const bool begins_with_star = ("." + source.source()).find(".*") != std::string::npos;
-        if (source.has_wildcards() || begins_with_star) tables->filters.push_back(i);
-        if (!source.has_wildcards()) tables->literals.emplace(source.source(), i);
+        const Compiled& mapping = tables->all[i];
+        // A token that begins with `*` takes any, see source_covers().
+        const bool begins_with_star = ("." + mapping.source).find(".*") != std::string::npos;
+        if (mapping.has_wildcards || begins_with_star) tables->filters.push_back(i);
+        if (!mapping.has_wildcards) tables->literals.emplace(mapping.source, i);
     }
     std::shared_ptr<SubjectMappings> made(new SubjectMappings());
     made->tables_ = std::move(tables);
@@ -136,7 +138,7 @@ Mapped SubjectMappings::apply(std::string_view subject, base::Prng& prng, base::
         mapping = &tables_->all[literal->second];
     } else {
         for (const std::uint32_t i : tables_->filters) {
-            if (!tables_->all[i].identity.matches(subject)) continue;
+            if (!source_covers(tables_->all[i].source, subject)) continue;
             mapping = &tables_->all[i];
             break;
         }
@@ -152,7 +154,7 @@ Mapped SubjectMappings::apply(std::string_view subject, base::Prng& prng, base::
     }
     // Stock cuts a subject into tokens only when it has looked at more than one mapping, so with a single literal
     // source partition() hashes nothing.
-    const bool uncut = tables_->all.size() == 1 && !mapping->identity.has_wildcards() && tables_->filters.empty();
+    const bool uncut = tables_->all.size() == 1 && !mapping->has_wildcards && tables_->filters.empty();
     destinations[at].transform.apply(uncut ? std::string_view() : subject, prng, out);
     return Mapped::yes;
 }

@@ -150,7 +150,6 @@ void append_slices_from_right(std::string_view token, std::size_t size, Bytes& o
 }
 
 // Whether the source's token takes the published one.
-// Source: nats-server server/sublist.go isSubsetMatchTokenized, which looks at the first byte of a `*` only.
 bool token_matches(std::string_view wanted, std::string_view token) {
     if (token.empty() || token == ">") return false;
     if (token == "*") return wanted == "*";
@@ -189,6 +188,19 @@ struct SubjectTransform::Subject {
     std::vector<std::string_view> more_tokens;
 };
 
+bool source_covers(std::string_view source, std::string_view subject) {
+    base::Tokens wanted(source);
+    base::Tokens tokens(subject);
+    std::string_view want;
+    std::string_view token;
+    while (wanted.next(want)) {
+        if (!tokens.next(token)) return false;
+        if (want == ">") return true;
+        if (!token_matches(want, token)) return false;
+    }
+    return !tokens.next(token);
+}
+
 base::Result<SubjectTransform, std::string> SubjectTransform::make(std::string_view source,
                                                                    std::string_view destination) {
     if (destination.empty()) return base::failure(std::string(error_transform));
@@ -205,7 +217,6 @@ base::Result<SubjectTransform, std::string> SubjectTransform::make(std::string_v
     }
 
     SubjectTransform transform;
-    transform.source_ = source;
     std::vector<std::uint32_t> stars;  // which tokens of the source are `*`
     bool source_ended = false;
     for (base::Tokens tokens(source); tokens.next(text);) {
@@ -215,7 +226,8 @@ base::Result<SubjectTransform, std::string> SubjectTransform::make(std::string_v
         ++transform.source_tokens_;
     }
     if (destination_has_star || source_ended != ended) return base::failure(std::string(error_subject));
-    transform.has_wildcards_ = source_ended || !stars.empty();
+    const bool has_wildcards = source_ended || !stars.empty();
+    if (!has_wildcards) transform.source_tokens_ = 0;
 
     for (base::Tokens tokens(destination); tokens.next(text);) {
         Token& token = transform.tokens_.emplace_back();
@@ -223,7 +235,7 @@ base::Result<SubjectTransform, std::string> SubjectTransform::make(std::string_v
         if (auto wrong = parse_function(text, token, wildcards); !wrong.empty()) return base::failure(std::move(wrong));
         const bool needs_none = token.function == Function::text || token.function == Function::rest ||
                                 token.function == Function::random || token.function == Function::partition;
-        if (!transform.has_wildcards_) {
+        if (!has_wildcards) {
             if (!needs_none) return base::failure(error_in(error_index, text));
             continue;  // what partition() was to look at is not asked for either
         }
@@ -316,21 +328,8 @@ std::string SubjectTransform::parse_function(std::string_view text, Token& token
     return {};
 }
 
-bool SubjectTransform::matches(std::string_view subject) const {
-    base::Tokens wanted(source_);
-    base::Tokens tokens(subject);
-    std::string_view want;
-    std::string_view token;
-    while (wanted.next(want)) {
-        if (!tokens.next(token)) return false;
-        if (want == ">") return true;
-        if (!token_matches(want, token)) return false;
-    }
-    return !tokens.next(token);
-}
-
 void SubjectTransform::apply(std::string_view subject, base::Prng& prng, Bytes& out) const {
-    const Subject cut(subject, has_wildcards_ ? source_tokens_ : 0);
+    const Subject cut(subject, source_tokens_);
     bool first = true;
     for (const Token& token : tokens_) {
         if (!first) out.push_back('.');

@@ -34,6 +34,11 @@ inline constexpr std::size_t transform_tokens_inline = 32;
     return hash;
 }
 
+/// Whether a mapping's source covers the published `subject`.  As in stock, a `>` takes empty tokens too, a token of
+/// the source that only begins with `*` takes any token, and a published `*` is covered by a `*` alone. Source:
+/// nats-server server/sublist.go isSubsetMatchTokenized.
+[[nodiscard]] bool source_covers(std::string_view source, std::string_view subject);
+
 /// Threads: any, once made.
 class SubjectTransform {
   public:
@@ -42,17 +47,8 @@ class SubjectTransform {
     [[nodiscard]] static base::Result<SubjectTransform, std::string> make(std::string_view source,
                                                                           std::string_view destination);
 
-    /// Whether the source covers the published `subject`.  As in stock, a `>` takes empty tokens too, a token of the
-    /// source that only begins with `*` takes any token, and a published `*` is covered by a `*` alone.
-    [[nodiscard]] bool matches(std::string_view subject) const;
-
     /// Appends the destination of `subject`, which the source must cover.  `prng` is drawn from by random() alone.
     void apply(std::string_view subject, base::Prng& prng, base::Bytes& out) const;
-
-    [[nodiscard]] const std::string& source() const { return source_; }
-
-    /// True if some token of `source` is `*` or `>`.
-    [[nodiscard]] bool has_wildcards() const { return has_wildcards_; }
 
   private:
     enum class Function : std::uint8_t {
@@ -83,10 +79,8 @@ class SubjectTransform {
                                                     std::vector<std::int64_t>& wildcards);
     static void append_token(const Token& token, const Subject& subject, base::Prng& prng, base::Bytes& out);
 
-    std::string source_;
     std::vector<Token> tokens_;
-    std::uint32_t source_tokens_ = 0;
-    bool has_wildcards_ = false;
+    std::uint32_t source_tokens_ = 0;  // that functions look at; 0 if the source has no wildcards
 };
 
 }  // namespace compat
