@@ -15,6 +15,18 @@ std::string host_of(const std::string& address) {
     return io::split_address(address, host, port) ? std::string(host) : address;
 }
 
+/// Source: nats-server server/monitor.go ClosedState.
+std::string_view reason_text(io::CloseReason reason) {
+    switch (reason.cause) {
+        case io::CloseCause::failed:
+            return reason.in_write ? "Write Error" : "Read Error";
+        case io::CloseCause::local:
+        case io::CloseCause::peer_ended:
+            break;
+    }
+    return "Client Closed";
+}
+
 }  // namespace
 
 ClientSocket::ClientSocket(io::EventLoop& loop, io::Socket socket, Shard& shard, routing::ConnectionId id, Gone gone)
@@ -72,7 +84,7 @@ void ClientSocket::on_written() {
 }
 
 void ClientSocket::on_closed(io::CloseReason reason) {
-    shard_.closed(*client_, loop_.now());
+    shard_.closed(*client_, loop_.now(), reason_text(reason));
     client_ = nullptr;
     const Gone gone = std::move(gone_);  // it may destroy this socket
     gone(*this, reason);

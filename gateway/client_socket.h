@@ -23,6 +23,7 @@ class ClientSocket final : public io::TcpHandler {
     std::size_t flush();
     void pause_reading() { connection_.pause_reading(); }
     void resume_reading() { connection_.resume_reading(); }
+    [[nodiscard]] std::size_t unwritten() const { return connection_.is_writing() ? connection_.bytes_queued() : 0; }
     void close(bool after_flush) { connection_.close(after_flush); }
 
     /// It was one too many, and is counted apart.

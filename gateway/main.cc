@@ -38,5 +38,5 @@ int main(int count, char** values) {
         if (!wrong.empty()) std::fprintf(stderr, "%s: %s\n", std::string(program).c_str(), wrong.c_str());
         return wrong.empty() ? 0 : 1;
     }
-    return gateway::run_gateway(std::get<gateway::Config>(outcome));
+    return gateway::run_gateway(std::get<gateway::Config>(outcome), read);
 }

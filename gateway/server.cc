@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <csignal>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -18,8 +20,10 @@
 #include "gateway/io/signal_watcher.h"
 #include "gateway/io/tcp_listener.h"
 #include "gateway/io/timer.h"
+#include "gateway/lame_duck.h"
 #include "gateway/log.h"
 #include "gateway/ports_file.h"
+#include "gateway/reload.h"
 #include "gateway/session_settings.h"
 #include "gateway/shard_loop.h"
 #include "gateway/shard_mail.h"
@@ -42,15 +46,48 @@ routing::ShardIndex shards_of(const Config& config) {
     return static_cast<routing::ShardIndex>(shard_count(config, std::thread::hardware_concurrency()));
 }
 
+/// As Go names them, whose names tools look for.
+std::string_view signal_name(int signal) {
+    switch (signal) {
+        case SIGINT:
+            return "interrupt";
+        case SIGTERM:
+            return "terminated";
+        case SIGHUP:
+            return "hangup";
+        case SIGUSR1:
+            return "user defined signal 1";
+        case SIGUSR2:
+            return "user defined signal 2";
+        default:
+            return "unknown";
+    }
+}
+
+ShardSettings shard_settings(const Config& config) {
+    ShardSettings settings;
+    settings.write_deadline = config.limits.write_deadline;
+    settings.no_producer_stall = config.limits.no_fast_producer_stall;
+    settings.log = {config.log.debug, config.log.trace, config.log.trace_headers, config.log.traced_bytes_max};
+    return settings;
+}
+
 class Server final {
   public:
-    Server(const Config& config, Log& log, std::unique_ptr<Identity> identity)
-        : config_(config), log_(log), identity_(std::move(identity)), post_(shards_of(config)) {
+    Server(const Config& config, const ConfigReader& reread, Log& log, std::unique_ptr<Identity> identity)
+        : started_with_(config),
+          config_(config),
+          reread_(reread),
+          log_(log),
+          identity_(std::move(identity)),
+          prng_(random_number()),
+          post_(shards_of(config)),
+          accepted_by_(post_.shards()) {
         settings_.info.server_id = identity_->server_id();
         settings_.info.server_name = config.server_name.empty() ? settings_.info.server_id : config.server_name;
         settings_.info.treegate_version = TREEGATE_VERSION;
-        news_ = io::Mailbox(loop_, [this] { go_on_stopping(); });
-        stop_timer_ = io::Timer(loop_, [this] { go_on_stopping(); });
+        news_ = io::Mailbox(loop_, [this] { go_on_ending(); });
+        end_timer_ = io::Timer(loop_, [this] { go_on_ending(); });
         loop_.set_turn_end([this] { wake_shards(); });
     }
 
@@ -85,7 +122,9 @@ class Server final {
         io::ListenEvents events;
         events.accepted = [this](io::Socket socket) { accept(std::move(socket)); };
         events.failed = [this](const io::IoError& error) {
-            log_.error("Error accepting a client connection: " + error.text);
+            if (!std::exchange(accept_failed_, true)) {
+                log_.error("Client Accept Error(" + error.text + "); new connections wait until others are closed");
+            }
         };
         auto listener = io::TcpListener::open(loop_, config_.client.host, config_.client.port, std::move(events));
         if (!listener.ok()) {
@@ -109,12 +148,13 @@ class Server final {
             shards_[i] = std::make_unique<ShardLoop>(
                 ShardOptions{.index = i, .pending_bytes_max = config_.limits.max_pending, .hash_seed = seed}, settings_,
                 post_, shards_, news_, log_);
+            shards_[i]->shard().change(shard_settings(config_));
         }
     }
 
     bool start_tree() {
         ShardLoop& home = *shards_.front();
-        auto tree = std::make_unique<TreeShell>(config_, settings_.info.server_name, *identity_, home.loop(),
+        auto tree = std::make_unique<TreeShell>(started_with_, settings_.info.server_name, *identity_, home.loop(),
                                                 home.shard(), log_);
         tree_ = tree.get();
         home.set_tree(std::move(tree));
@@ -124,10 +164,11 @@ class Server final {
     // --- Clients.
 
     void accept(io::Socket socket) {
+        accept_failed_ = false;
         const routing::ConnectionId id = ++last_connection_;
         const bool refused = open_clients() >= config_.limits.max_connections;
-        ++(refused ? refused_ : accepted_);
         const auto home = static_cast<std::size_t>((id - 1) % shards_.size());
+        ++(refused ? refused_ : accepted_by_[home]);
         shards_[home]->send(AdoptClient{id, std::move(socket), refused});
         woken_[home] = true;
     }
@@ -141,17 +182,21 @@ class Server final {
     }
 
     template <typename Mail>
-    void send_all() {
+    void send_all(const Mail& mail) {
         for (auto& shard : shards_) {
-            shard->send(Mail{});
+            shard->send(Mail(mail));
             shard->wake();
         }
     }
 
+    [[nodiscard]] std::uint64_t open_at(std::size_t shard) const {
+        return accepted_by_[shard] - shards_[shard]->clients_gone();
+    }
+
     [[nodiscard]] std::uint64_t open_clients() const {
-        std::uint64_t gone = 0;
-        for (const auto& shard : shards_) gone += shard->clients_gone();
-        return accepted_ - gone;
+        std::uint64_t open = 0;
+        for (std::size_t i = 0; i < shards_.size(); ++i) open += open_at(i);
+        return open;
     }
 
     [[nodiscard]] bool all_gone() const {
@@ -160,22 +205,86 @@ class Server final {
         return open_clients() == 0 && gone == refused_;
     }
 
-    // --- The end.
+    /// Ends so many clients, whom chance picks.
+    void end_some(std::uint64_t count, compat::NatsError reason) {
+        std::vector<std::uint64_t> open;
+        for (std::size_t i = 0; i < shards_.size(); ++i) open.push_back(open_at(i));
+        std::uint64_t all = std::accumulate(open.begin(), open.end(), std::uint64_t{0});
+        std::vector<std::uint64_t> picked(open.size());
+        for (; count > 0 && all > 0; --count, --all) {
+            std::uint64_t at = prng_.below(all);
+            std::size_t shard = 0;
+            while (at >= open[shard]) at -= open[shard++];
+            --open[shard];
+            ++picked[shard];
+        }
+        for (std::size_t i = 0; i < shards_.size(); ++i) {
+            if (picked[i] == 0) continue;
+            shards_[i]->send(EndSome{picked[i], reason});
+            shards_[i]->wake();
+        }
+    }
+
+    // --- Signals and the end.
 
     void on_signal(int signal) {
+        log_.info("Trapped \"" + std::string(signal_name(signal)) + "\" signal");
         switch (signal) {
             case SIGHUP:
-                log_.warning("Reload is not supported yet; nothing was changed");
+                if (const auto refused = reload(); !refused.empty()) {
+                    for (const auto& why : refused) log_.error("Failed to reload server configuration: " + why);
+                }
                 break;
             case SIGUSR1:
                 log_.reopen();
                 break;
             case SIGUSR2:
-                log_.warning("Lame duck mode is not supported yet; use SIGTERM");
+                begin_lame_duck();
+                break;
+            case SIGTERM:
+                if (!lame_duck_) stop();
                 break;
             default:
                 stop();
         }
+    }
+
+    /// Reads the config again and applies it as a whole.  Returns why it did not; empty: it did.
+    std::vector<std::string> reload() {
+        if (!reread_ || config_.config_file.empty())
+            return {"can only reload config when a file is provided using -c or --config"};
+        auto outcome = reread_();
+        if (auto* error = std::get_if<ConfigError>(&outcome)) return std::move(error->lines);
+        if (!std::holds_alternative<Config>(outcome)) return {"the command line asks for something else"};
+        Config wanted = std::get<Config>(std::move(outcome));
+        auto plan = plan_reload(config_, wanted);
+        if (!plan.errors.empty()) return std::move(plan.errors);
+        const bool says_more = config_.client_advertise != wanted.client_advertise;
+        const std::uint64_t open = open_clients();
+        if (wanted.limits.max_connections != config_.limits.max_connections && open > wanted.limits.max_connections) {
+            const std::uint64_t over = open - wanted.limits.max_connections;
+            end_some(over, compat::NatsError::too_many_connections);
+            log_.info("Closed " + std::to_string(over) + " connections to fall within max_connections");
+        }
+        config_ = std::move(wanted);
+        for (const auto& change : plan.changes) log_.info(change);
+        log_.set_levels(config_.log.debug, config_.log.trace);
+        apply_config(config_, client_port_, settings_);
+        send_all(ChangeSettings{std::make_shared<const compat::SessionSettings>(settings_), shard_settings(config_),
+                                says_more});
+        for (const auto& warning : config_.warnings) log_.warning(warning);
+        log_.info("Reloaded server configuration (" + config_.config_digest + ")");
+        return {};
+    }
+
+    /// Clients are told to go elsewhere; those that stay are closed one by one; then the gateway ends.
+    void begin_lame_duck() {
+        if (stage_ != Stage::serving || lame_duck_) return;
+        log_.info("Entering lame duck mode, stop accepting new clients");
+        listener_.reset();
+        lame_duck_.emplace(loop_.now(), open_clients(), config_.lame_duck);
+        send_all(AnnounceLameDuck{});
+        go_on_ending();
     }
 
     /// What was accepted is delivered and stored; nothing new comes in.
@@ -184,9 +293,30 @@ class Server final {
         log_.info("Initiating Shutdown...");
         stage_ = Stage::clients;
         stop_deadline_ = loop_.now() + stop_time_max;
-        stop_timer_.set_at(stop_deadline_);
+        end_timer_.set_at(stop_deadline_);
         listener_.reset();
-        send_all<EndClients>();
+        send_all(EndClients{});
+    }
+
+    void go_on_ending() {
+        if (stage_ == Stage::serving) {
+            if (lame_duck_) go_on_as_lame_duck();
+        } else {
+            go_on_stopping();
+        }
+    }
+
+    void go_on_as_lame_duck() {
+        if (open_clients() == 0 || lame_duck_->over()) {
+            stop();
+            return;
+        }
+        const auto now = loop_.now();
+        if (lame_duck_->next() <= now) {
+            if (!std::exchange(closing_clients_, true)) log_.info("Closing existing clients");
+            end_some(lame_duck_->due(now, prng_), compat::NatsError::server_shutdown);
+        }
+        end_timer_.set_at(lame_duck_->next());
     }
 
     /// In this order: clients have their last bytes, the tree side hears what they took and says goodbye, the store is
@@ -202,39 +332,45 @@ class Server final {
         }
         if (stage_ == Stage::tree && (tree_ == nullptr || shards_.front()->tree_finished() || late)) {
             stage_ = Stage::over;
-            send_all<Leave>();
+            send_all(Leave{});
             loop_.stop();
         }
     }
 
     enum class Stage : std::uint8_t { serving, clients, tree, over };
 
-    const Config& config_;
+    const Config& started_with_;  // what the tree side reads, on its own thread
+    Config config_;               // of the last reload
+    const ConfigReader& reread_;
     Log& log_;
     std::unique_ptr<Identity> identity_;
+    base::Prng prng_;
     compat::SessionSettings settings_;
     io::EventLoop loop_;
-    io::Mailbox news_;  // some shard has what go_on_stopping() waits for
+    io::Mailbox news_;  // some shard has what go_on_ending() waits for
     ShardPost post_;
     std::vector<std::unique_ptr<ShardLoop>> shards_;
     std::vector<bool> woken_;    // shards that got mail in this turn
     TreeShell* tree_ = nullptr;  // of the first shard
     std::optional<io::TcpListener> listener_;
     io::SignalWatcher signals_;
-    io::Timer stop_timer_;
+    io::Timer end_timer_;
+    std::optional<LameDuckClock> lame_duck_;
     base::Instant stop_deadline_ = base::instant_max;
     std::uint16_t client_port_ = 0;
     routing::ConnectionId last_connection_ = 0;
-    std::uint64_t accepted_ = 0;
+    std::vector<std::uint64_t> accepted_by_;  // by shard; without those that were refused
     std::uint64_t refused_ = 0;
     Stage stage_ = Stage::serving;
+    bool closing_clients_ = false;  // in lame duck mode
+    bool accept_failed_ = false;    // since the last connection
 };
 
 }  // namespace
 
-int run_gateway(const Config& config) {
+int run_gateway(const Config& config, const ConfigReader& reread) {
     Log log;
-    log.set_levels(config.log.debug, false);
+    log.set_levels(config.log.debug, config.log.trace);
     if (!config.log.file.empty()) {
         if (const auto opened = log.open(config.log.file); !opened.ok()) {
             log.fatal(opened.error());
@@ -252,7 +388,7 @@ int run_gateway(const Config& config) {
         }
         identity = std::move(opened).value();
     }
-    Server server(config, log, std::move(identity));
+    Server server(config, reread, log, std::move(identity));
     return server.run();
 }
 

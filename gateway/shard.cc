@@ -62,6 +62,14 @@ void Shard::bytes(Client& client, base::ByteView in, base::Instant now) {
 }
 
 void Shard::parse(Client& client, base::ByteView in, base::Instant now) {
+    if (changeable_.log.trace) {
+        parse_traced(client, in, now);
+    } else {
+        parse_now(client, in, now);
+    }
+}
+
+void Shard::parse_now(Client& client, base::ByteView in, base::Instant now) {
     now_ = now;
     bool more = true;
     while (more && !client.closing && (client.pauses & Client::blocks_parsing) == 0) {
@@ -81,6 +89,7 @@ void Shard::parse(Client& client, base::ByteView in, base::Instant now) {
                 on_subscribe(client);
                 break;
             case compat::SessionStep::unsubscribe:
+                trace_unsubscribed(client, client.session.parser().event().sid);
                 drop_subscription(client.session.removed_handle(), false);
                 break;
             case compat::SessionStep::reset_all:
@@ -90,15 +99,21 @@ void Shard::parse(Client& client, base::ByteView in, base::Instant now) {
                 pong(client);
                 break;
             case compat::SessionStep::close:
+                log_failure(client, in);
                 stop(client, true, compat::closed_reason(client.session.close_reason()));
                 break;
         }
     }
+    finish_deliveries();
     if (!in.empty() && !client.closing) client.backlog.assign(in);
 }
 
 void Shard::written(Client& client, std::size_t count, base::Instant now) {
     now_ = now;
+    if (client.write_watched) {
+        client.write_watched = false;
+        std::erase_if(slow_writers_, [&](const SlowWriter& writer) { return writer.client == &client; });
+    }
     consume(client, count);
     if (!client.output.empty()) touch(client);
 }
@@ -119,10 +134,11 @@ void Shard::consume(Client& client, std::size_t count) {
     if (!client.waiting_publishers.empty() && client.output.size() <= rest_over_bytes) drained_.push_back(&client);
 }
 
-void Shard::closed(Client& client, base::Instant now) {
+void Shard::closed(Client& client, base::Instant now, std::string_view reason) {
     now_ = now;
     if (!client.closing) {
         client.closing = true;
+        log_close(client, reason);
         drop_all(client);
     }
     for (Client* publisher : client.waiting_publishers) {
@@ -134,6 +150,8 @@ void Shard::closed(Client& client, base::Instant now) {
     if (client.waits_for != nullptr) erase_value(client.waits_for->waiting_publishers, &client);
     for (auto* list : {&dirty_, &fed_, &resting_, &mail_waiters_, &drained_}) erase_value(*list, &client);
     std::erase_if(doomed_, [&](const Doomed& doomed) { return doomed.client == &client; });
+    if (client.write_watched)
+        std::erase_if(slow_writers_, [&](const SlowWriter& writer) { return writer.client == &client; });
     clients_.erase(client.connection);
 }
 
@@ -142,7 +160,33 @@ void Shard::end(Client& client, compat::NatsError reason) {
     client.session.close(reason, scratch_);
     put(client, scratch_);
     scratch_.clear();
+    log_failure(client, {});
     stop(client, reason != compat::NatsError::slow_consumer, compat::closed_reason(reason));
+}
+
+void Shard::end_some(std::uint64_t count, compat::NatsError reason) {
+    while (count > 0) {
+        if (goers_.empty()) {
+            // Drawn once for many calls; who is gone when its turn comes is passed over.
+            for (const auto& [id, client] : clients_) {
+                if (!client->closing) goers_.push_back(id);
+            }
+            if (goers_.empty()) return;
+            std::sort(goers_.begin(), goers_.end());
+            for (std::size_t i = goers_.size() - 1; i > 0; --i) std::swap(goers_[i], goers_[prng_.below(i + 1)]);
+        }
+        const auto found = clients_.find(goers_.back());
+        goers_.pop_back();
+        if (found == clients_.end() || found->second->closing) continue;
+        end(*found->second, reason);
+        --count;
+    }
+}
+
+void Shard::change(const ShardSettings& settings) {
+    changeable_ = settings;
+    if (settings.log.trace) return;
+    for (auto& [id, client] : clients_) client->trace.reset();
 }
 
 void Shard::settings_changed() {
@@ -168,9 +212,10 @@ void Shard::end_all(compat::NatsError reason) {
 void Shard::stop(Client& client, bool after_flush, std::string_view reason) {
     if (client.closing) return;
     client.closing = true;
+    log_close(client, reason);
     drop_all(client);
     client.backlog.clear();
-    host_->close(client, after_flush, reason);
+    host_->close(client, after_flush);
 }
 
 // --- Interest -------------------------------------------------------------------------------------------------------
@@ -206,7 +251,9 @@ void Shard::drop_subscription(std::uint64_t handle, bool lost) {
 void Shard::drop_all(Client& client) {
     const auto& table = client.session.subscriptions();
     for (compat::SubscriptionIndex i = 0; i < table.end(); ++i) {
-        if (table.at(i).used()) drop_subscription(table.at(i).handle, true);
+        if (!table.at(i).used()) continue;
+        trace_unsubscribed(client, table.at(i).sid());
+        drop_subscription(table.at(i).handle, true);
     }
 }
 
@@ -223,6 +270,7 @@ void Shard::on_publish(Client& from) {
     ++counters_.in_messages;
     ++from.in_messages;
     const MessageView message{routing::account_global, said.subject, said.reply, said.body, said.header_bytes};
+    if (changeable_.log.trace) trace_mapping(from);
     if (message.subject.empty()) {  // a mapping drops it
         refuse_request(from, message);
         return;
@@ -268,13 +316,18 @@ void Shard::touch(Client& client) {
 
 void Shard::put(Client& client, base::ByteView text) {
     if (text.empty()) return;
+    if (changeable_.log.trace) trace_answer(client, text);
     client.output.append(text);
     touch(client);
+    if (client.output.size() > options_.pending_bytes_max && !client.closing &&
+        client.session.close_reason() == compat::NatsError::none)
+        doom(client);
 }
 
 void Shard::flush(Client& client) {
     if (client.output.empty()) return;
     consume(client, host_->flush(client));
+    if (client.writing && !client.write_watched) watch_write(client);
 }
 
 void Shard::pause(Client& client, Client::Pause why) {
@@ -341,6 +394,7 @@ void Shard::tick(base::Instant now) {
     next_tick_ = base::instant_max;
     if (next_sweep_ <= now) sweep(now);
     schedule(next_sweep_);
+    if (!slow_writers_.empty()) check_writes(now);
     for (const Client* publisher : resting_) schedule(publisher->stalled_until);
 }
 
@@ -362,7 +416,11 @@ void Shard::sweep(base::Instant now) {
         next_sweep_ = std::min(next_sweep_, client->session.next_deadline());
     }
     if (next_sweep_ != base::instant_max) next_sweep_ = std::max(next_sweep_, now + sweep_interval_min);
-    for (Client* client : stale) stop(*client, true, compat::closed_reason(client->session.close_reason()));
+    for (Client* client : stale) {
+        log_failure(*client, {});
+        stop(*client, true, compat::closed_reason(client->session.close_reason()));
+    }
+    finish_deliveries();
 }
 
 void Shard::end_turn(base::Instant now) {

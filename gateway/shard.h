@@ -13,6 +13,8 @@
 
 #include "compat/client_session.h"
 #include "compat/nats_writer.h"
+#include "gateway/client_log.h"
+#include "gateway/log.h"
 #include "gateway/output_queue.h"
 #include "gateway/shard_mail.h"
 #include "routing/base/prng.h"
@@ -34,9 +36,12 @@ class ShardHost {
     /// Writes what is in the client's output now; returns how many bytes the socket took.  If it took less than all,
     /// the host goes on by itself, sets client.writing meanwhile, and tells by Shard::written.
     virtual std::size_t flush(Client& client) = 0;
+    /// How much of what flush() left over the socket has not taken yet.  Unit: bytes.
+    [[nodiscard]] virtual std::size_t unwritten(const Client& client) const = 0;
     /// Closes the connection, once its output has been written if `after_flush`.  Shard::closed follows later, always.
-    /// `reason` is for the log, as stock words it; static.
-    virtual void close(Client& client, bool after_flush, std::string_view reason) = 0;
+    virtual void close(Client& client, bool after_flush) = 0;
+    /// A line about this client for the log.
+    virtual void log(const Client& client, LogLevel level, std::string_view text) = 0;
     /// Makes another shard's loop call drain_mail() soon.
     virtual void wake(routing::ShardIndex shard) = 0;
 };
@@ -72,10 +77,11 @@ struct Client {
     OutputQueue output;
     base::Bytes backlog;  ///< read but not parsed, while blocks_parsing
     std::uint8_t pauses = 0;
-    bool dirty = false;         ///< in Shard::dirty_
-    bool writing = false;       ///< the host's: the socket was full, the rest is on its way
-    bool closing = false;       ///< nothing more goes in or out but what is queued
-    std::uint8_t stall_ms = 0;  ///< gathered in this read
+    bool dirty = false;          ///< in Shard::dirty_
+    bool writing = false;        ///< the host's: the socket was full, the rest is on its way
+    bool closing = false;        ///< nothing more goes in or out but what is queued
+    bool write_watched = false;  ///< in Shard::slow_writers_
+    std::uint8_t stall_ms = 0;   ///< gathered in this read
     std::uint64_t written_total = 0;
     std::uint64_t written_at_pause = 0;
     std::uint64_t in_messages = 0;
@@ -87,6 +93,7 @@ struct Client {
     std::size_t marks_done = 0;
     std::vector<std::uint64_t> lost;            ///< durable subscriptions that end with the connection
     std::unique_ptr<HeldPublish> held_publish;  ///< routed again when Node says so
+    std::unique_ptr<InputTrace> trace;          ///< while what it sends is traced
 };
 
 /// What operators see; counted over the life of the shard.
@@ -100,6 +107,15 @@ struct ShardCounters {
     std::uint64_t bounced = 0;
     std::uint64_t dropped = 0;  ///< bounced twice: nobody of the group was left
     std::uint64_t total_connections = 0;
+};
+
+/// What a reload may change; what clients are told and held to by compat is in compat::SessionSettings.
+struct ShardSettings {
+    /// A socket that takes nothing for so long while output waits is cut.  Source: nats-server DEFAULT_FLUSH_DEADLINE.
+    base::Duration write_deadline = std::chrono::seconds(10);
+    /// Publishers do not rest for a receiver that is over 75 % of its pending bytes; their messages for it are dropped.
+    bool no_producer_stall = false;
+    ClientLogSettings log;
 };
 
 struct ShardOptions {
@@ -142,16 +158,19 @@ class Shard final {
     void bytes(Client& client, base::ByteView in, base::Instant now);
     /// The socket took the first `count` bytes of the client's output.
     void written(Client& client, std::size_t count, base::Instant now);
-    /// The socket is gone; `client` is destroyed.
-    void closed(Client& client, base::Instant now);
+    /// The socket is gone; `client` is destroyed.  `reason`: why, in stock's words, unless the shard had closed it.
+    void closed(Client& client, base::Instant now, std::string_view reason = "Client Closed");
     /// Ends a client with the reason's -ERR.
     void end(Client& client, compat::NatsError reason);
     /// The settings that were given to the constructor have changed: the clients are held to them from now on.
     void settings_changed();
+    void change(const ShardSettings& settings);
     /// Tells all clients that understand it what INFO says now; `lame_duck`: and that they are to go elsewhere.
     void announce(bool lame_duck);
     /// Ends all.
     void end_all(compat::NatsError reason);
+    /// Ends so many (or all that there are), whom chance picks.
+    void end_some(std::uint64_t count, compat::NatsError reason);
 
     // --- Turns.
 
@@ -190,6 +209,8 @@ class Shard final {
     };
 
     void parse(Client& client, base::ByteView in, base::Instant now);
+    void parse_traced(Client& client, base::ByteView in, base::Instant now);
+    void parse_now(Client& client, base::ByteView in, base::Instant now);
     void on_publish(Client& from);
     [[nodiscard]] bool publish(Client& from, const routing::MessageView& message);
     [[nodiscard]] bool publish_durable(Client& from, const routing::MessageView& message);
@@ -226,6 +247,24 @@ class Shard final {
 
     void touch(Client& client);
     void put(Client& client, base::ByteView text);
+    void doom(Client& client);
+    /// Over 75 % of what may wait for it.  Source: nats-server server/client.go queueOutbound.
+    [[nodiscard]] bool is_stalled(const Client& to) const {
+        return to.output.size() / 3 > options_.pending_bytes_max / 4;
+    }
+    /// Whether a client's message is dropped for this receiver instead of slowing the publisher down.
+    /// Source: nats-server server/client.go deliverMsg, no_fast_producer_stall (clients only).
+    [[nodiscard]] bool drops_for(const Client& to, const Client* from) const {
+        return changeable_.no_producer_stall && (from != nullptr || mail_source_ != 0) && is_stalled(to);
+    }
+    void watch_write(Client& client);
+    void check_writes(base::Instant now);
+    void log_close(const Client& client, std::string_view reason);
+    void log_failure(const Client& client, base::ByteView at);
+    void trace_answer(Client& client, base::ByteView text);
+    void trace_delivery(const Client& to, base::ByteView frame, const routing::MessageView& message, bool with_headers);
+    void trace_mapping(const Client& from);
+    void trace_unsubscribed(const Client& client, std::string_view sid);
     void flush(Client& client);
     void consume(Client& client, std::size_t count);
     void pause(Client& client, Client::Pause why);
@@ -263,6 +302,7 @@ class Shard final {
         compat::NatsError reason;
     };
     ShardOptions options_;
+    ShardSettings changeable_;
     const compat::SessionSettings* settings_;
     ShardPost* post_;
     ShardHost* host_;
@@ -278,7 +318,16 @@ class Shard final {
     std::vector<Client*> drained_;        // took enough: their publishers may go on
     std::vector<std::uint32_t> expired_;  // slots whose last message was delivered
     std::vector<Doomed> doomed_;          // to be ended once no route is being walked
-    std::vector<Outgoing> outgoing_;      // by sibling
+    /// A client whose socket is full.
+    struct SlowWriter {
+        Client* client;
+        std::size_t unwritten;
+        base::Instant deadline;
+    };
+    std::vector<SlowWriter> slow_writers_;
+    std::vector<routing::ConnectionId> goers_;  // end_some() takes from the back
+    std::string trace_text_;
+    std::vector<Outgoing> outgoing_;  // by sibling
     bool outgoing_any_ = false;
     std::vector<base::Bytes> deliveries_out_;  // by sibling
     base::Bytes scratch_;                      // what a session answers

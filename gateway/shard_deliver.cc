@@ -95,7 +95,7 @@ bool Shard::deliver_one(routing::LocalReceiver& receiver, const MessageView& mes
     const Subscriber& subscriber = subscribers_[receiver.slot];
     Client& to = *subscriber.client;
     if (to.closing || (&to == from && !to.session.echo())) return false;
-    if (!count_delivery(subscriber, receiver.slot)) return false;
+    if (!count_delivery(subscriber, receiver.slot) || drops_for(to, from)) return false;
     std::string_view head = receiver.head;
     if (head.empty()) {
         head_.clear();
@@ -126,13 +126,16 @@ void Shard::append(Client& to, std::string_view head, const MessageView& message
     const bool with_headers = compat::delivered_with_headers(parts, to.session.headers());
     const std::string_view tail = with_headers ? tail_headers_ : tail_plain_;
     const std::size_t size = compat::delivery_bytes(head, with_headers, tail, parts);
-    (void)compat::write_delivery_parts(to.output.reserve(size), head, with_headers, tail, parts);
+    char* const frame = to.output.reserve(size);
+    (void)compat::write_delivery_parts(frame, head, with_headers, tail, parts);
+    if (changeable_.log.trace) trace_delivery(to, {frame, size}, message, with_headers);
     to.output.commit(size);
 }
 
 /// Whether this message of the route is better encoded once for all its receivers: when it continues the piece that
 /// each of them has (so only from the second message of a burst on), or is large.
 bool Shard::shares(const Route& route, const MessageView& message) {
+    if (changeable_.log.trace) return false;
     if ((route.flags & heads_equal) == 0 || route.plain.size() < share_receivers_min) return false;
     const auto key = reinterpret_cast<std::uintptr_t>(&route);
     const bool again = shared_key_ == key;
@@ -160,7 +163,7 @@ std::uint32_t Shard::share(Route& route, const MessageView& message, Client* fro
         const Subscriber& subscriber = subscribers_[receiver.slot];
         Client& to = *subscriber.client;
         if (to.closing || (&to == from && !to.session.echo())) continue;
-        if (!count_delivery(subscriber, receiver.slot)) continue;
+        if (!count_delivery(subscriber, receiver.slot) || drops_for(to, from)) continue;
         to.output.append_shared(shared_, begin, shared_->used);
         after_append(to, from);
         ++takers;
@@ -199,14 +202,13 @@ void Shard::after_append(Client& to, Client* from) {
     }
     const std::size_t pending = to.output.size();
     if (pending > options_.pending_bytes_max) {
-        ++counters_.slow_consumers;
-        doomed_.push_back({&to, compat::NatsError::slow_consumer});
-        to.closing = true;
+        doom(to);
         return;
     }
     if (from == &to) return;
     std::uint8_t pause = 0;
-    if (pending / 3 > options_.pending_bytes_max / 4) {
+    if (is_stalled(to)) {
+        if (changeable_.no_producer_stall) return;
         pause = stall_ms_min;
         if (mail_source_ != 0)
             post_->channel(options_.index, home_of(mail_source_)).stalls.send({mail_source_, pause}, sizeof(StallMail));
@@ -223,6 +225,13 @@ void Shard::after_append(Client& to, Client* from) {
     if (pause != 0) rest(*from, pause);
 }
 
+/// Once no route is being walked it is cut.
+void Shard::doom(Client& client) {
+    ++counters_.slow_consumers;
+    doomed_.push_back({&client, compat::NatsError::slow_consumer});
+    client.closing = true;
+}
+
 /// At the end of the turn the publisher is not read for so long.
 void Shard::rest(Client& publisher, std::uint8_t milliseconds) {
     if (publisher.stall_ms == 0) fed_.push_back(&publisher);
@@ -233,6 +242,7 @@ void Shard::end_expired_and_doomed() {
     for (const auto slot : expired_) {
         const Subscriber subscriber = subscribers_[slot];
         if (subscriber.client == nullptr || subscriber.client->closing) continue;
+        trace_unsubscribed(*subscriber.client, subscriber.client->session.subscriptions().at(subscriber.index).sid());
         drop_subscription(subscriber.client->session.subscriptions().at(subscriber.index).handle, false);
         subscriber.client->session.end_subscription(subscriber.index);
     }

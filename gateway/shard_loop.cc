@@ -15,6 +15,8 @@ template <typename... Functions>
 struct Overloaded : Functions... {
     using Functions::operator()...;
 };
+template <typename... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;  // clang 14 wants it said
 
 }  // namespace
 
@@ -44,16 +46,10 @@ void ShardLoop::join() {
     if (thread_.joinable()) thread_.join();
 }
 
-void ShardLoop::close(Client& client, bool after_flush, std::string_view reason) {
-    if (log_.writes(LogLevel::debug)) {
-        log_.debug(socket_of(client).remote_address() + " - cid:" + std::to_string(client.connection) +
-                   " - Client connection closed: " + std::string(reason));
-    }
-    if (reason.substr(0, 13) == "Slow Consumer") {
-        log_.warning(socket_of(client).remote_address() + " - cid:" + std::to_string(client.connection) + " - " +
-                     std::string(reason));
-    }
-    closing_.push_back({&socket_of(client), after_flush});
+void ShardLoop::log(const Client& client, LogLevel level, std::string_view text) {
+    if (!log_.writes(level)) return;
+    log_.write(level, client_log_prefix(socket_of(client).remote_address(), client.session, settings_.account_name) +
+                          std::string(text));
 }
 
 /// Mail of the control loop first: it is rare, and a client that it brings may be named by what follows.
@@ -61,9 +57,14 @@ void ShardLoop::on_wake() {
     while (auto mail = inbox_.receive()) {
         std::visit(Overloaded{
                        [this](AdoptClient& client) { adopt(std::move(client)); },
+                       [this](ChangeSettings& settings) { change(settings); },
+                       [this](AnnounceLameDuck&) {
+                           await_clients();
+                           shard_.announce(true);
+                       },
+                       [this](EndSome& some) { shard_.end_some(some.count, some.reason); },
                        [this](EndClients&) {
-                           ending_ = true;
-                           asked_ = true;
+                           await_clients();
                            if (tree_) tree_->close_listener();
                            shard_.end_all(compat::NatsError::server_shutdown);
                        },
@@ -76,6 +77,18 @@ void ShardLoop::on_wake() {
                    *mail);
     }
     shard_.drain_mail(loop_.now());
+}
+
+void ShardLoop::change(const ChangeSettings& mail) {
+    settings_ = *mail.session;
+    shard_.settings_changed();
+    shard_.change(mail.shard);
+    if (mail.announce) shard_.announce(false);
+}
+
+void ShardLoop::await_clients() {
+    awaited_ = true;
+    asked_ = true;
 }
 
 void ShardLoop::adopt(AdoptClient&& mail) {
@@ -139,7 +152,7 @@ void ShardLoop::report() {
     publish(clients_gone_, gone_);
     publish(refused_gone_, gone_refused_);
     publish(tree_finished_, parting_ && tree_->finished());
-    if (news && ending_) control_.wake();
+    if (news && awaited_) control_.wake();
 }
 
 }  // namespace gateway

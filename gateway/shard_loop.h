@@ -32,6 +32,19 @@ struct AdoptClient {
     io::Socket socket;
     bool refused = false;  ///< one too many: it is told so, and closed
 };
+/// A reload: how clients are treated from now on.
+struct ChangeSettings {
+    std::shared_ptr<const compat::SessionSettings> session;
+    ShardSettings shard;
+    bool announce = false;  ///< INFO says something new: clients that understand it are told
+};
+/// Lame duck mode: clients are told to go elsewhere, and the control loop is told of each that goes.
+struct AnnounceLameDuck {};
+/// So many clients, whom chance picks, are ended.
+struct EndSome {
+    std::uint64_t count = 0;
+    compat::NatsError reason = compat::NatsError::server_shutdown;
+};
 /// The gateway ends: every client gets its last bytes and is closed.
 struct EndClients {};
 /// The clients of all shards are gone: the tree side says goodbye.  For the tree shard.
@@ -39,7 +52,7 @@ struct PartTree {};
 /// The thread ends, whatever is still open.
 struct Leave {};
 
-using LoopMail = std::variant<AdoptClient, EndClients, PartTree, Leave>;
+using LoopMail = std::variant<AdoptClient, ChangeSettings, AnnounceLameDuck, EndSome, EndClients, PartTree, Leave>;
 
 /// Threads: made, started, joined and destroyed by the control thread; every other function says whose it is.  While
 /// the shard's thread runs, loop(), shard() and the tree are that thread's alone.
@@ -83,13 +96,17 @@ class ShardLoop final : public ShardHost {
     void pause_reading(Client& client) override { socket_of(client).pause_reading(); }
     void resume_reading(Client& client) override { socket_of(client).resume_reading(); }
     std::size_t flush(Client& client) override { return socket_of(client).flush(); }
-    void close(Client& client, bool after_flush, std::string_view reason) override;
+    [[nodiscard]] std::size_t unwritten(const Client& client) const override { return socket_of(client).unwritten(); }
+    void close(Client& client, bool after_flush) override { closing_.push_back({&socket_of(client), after_flush}); }
+    void log(const Client& client, LogLevel level, std::string_view text) override;
     void wake(routing::ShardIndex shard) override { siblings_[shard]->wake(); }
 
   private:
-    static ClientSocket& socket_of(Client& client) { return *static_cast<ClientSocket*>(client.socket); }
+    static ClientSocket& socket_of(const Client& client) { return *static_cast<ClientSocket*>(client.socket); }
 
     void on_wake();
+    void change(const ChangeSettings& mail);
+    void await_clients();
     void adopt(AdoptClient&& mail);
     void part_tree();
     void tick();
@@ -117,8 +134,8 @@ class ShardLoop final : public ShardHost {
     std::thread thread_;
     std::uint64_t gone_ = 0;  // what clients_gone_ becomes at the end of the turn
     std::uint64_t gone_refused_ = 0;
-    bool ending_ = false;  // the control loop waits for the clients to be gone
-    bool asked_ = false;   // ... and may have looked before it said so
+    bool awaited_ = false;  // the control loop waits for clients to be gone
+    bool asked_ = false;    // ... and may have looked before it said so
     bool parting_ = false;
     bool leaving_ = false;
     std::atomic<std::uint64_t> clients_gone_{0};

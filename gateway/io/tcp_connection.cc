@@ -55,7 +55,9 @@ struct TcpConnection::State {
         handler->on_closed(reason);  // may destroy the TcpConnection, and this with it
     }
 
-    void fail(int uv_status) { begin_close({.cause = CloseCause::failed, .text = uv_strerror(uv_status)}); }
+    void fail(int uv_status, bool in_write = false) {
+        begin_close({.cause = CloseCause::failed, .text = uv_strerror(uv_status), .in_write = in_write});
+    }
 
     // What is written goes out, then our end of the stream, then the descriptor closes.
     void begin_flush(CloseReason why) {
@@ -102,7 +104,7 @@ struct TcpConnection::State {
         writing = false;
         if (closing) return;  // cancelled by the close; on_closed() says the rest
         if (status != 0) {
-            fail(status);
+            fail(status, true);
         } else if (handler != nullptr && !flushing) {
             handler->on_written();
         }
@@ -115,7 +117,7 @@ void close_ended(LoopState& state) {
     while (!state.ended.empty()) {
         TcpConnection::State* connection = state.ended.back();
         state.ended.pop_back();
-        connection->begin_flush({.cause = CloseCause::peer_ended, .text = uv_strerror(UV_EOF)});
+        connection->begin_flush({.cause = CloseCause::peer_ended, .text = uv_strerror(UV_EOF), .in_write = false});
     }
 }
 
@@ -145,7 +147,7 @@ TcpConnection::~TcpConnection() {
         return;
     }
     state_->handler = nullptr;
-    state_->begin_close({.cause = CloseCause::local, .text = {}});
+    state_->begin_close({.cause = CloseCause::local, .text = {}, .in_write = false});
 }
 
 TcpConnection::TcpConnection(TcpConnection&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
@@ -170,7 +172,7 @@ std::size_t TcpConnection::try_write(const IoSlice* slices, std::size_t count) {
     }
     const int taken = uv_try_write(state_->stream(), buffers, static_cast<unsigned>(count));
     if (taken >= 0) return static_cast<std::size_t>(taken);
-    if (taken != UV_EAGAIN) state_->fail(taken);
+    if (taken != UV_EAGAIN) state_->fail(taken, true);
     return 0;
 }
 
@@ -188,7 +190,7 @@ void TcpConnection::write_rest(const IoSlice* slices, std::size_t count) {
         uv_write(&state_->write, state_->stream(), buffers, static_cast<unsigned>(count),
                  [](uv_write_t* request, int result) { static_cast<State*>(request->data)->on_write_done(result); });
     if (status != 0) {
-        state_->fail(status);
+        state_->fail(status, true);
     } else {
         state_->writing = true;
     }
@@ -219,7 +221,7 @@ bool TcpConnection::is_paused() const {
 }
 
 void TcpConnection::close(bool flush) {
-    const CloseReason why{.cause = CloseCause::local, .text = "closed by this side"};
+    const CloseReason why{.cause = CloseCause::local, .text = "closed by this side", .in_write = false};
     if (flush) {
         state_->begin_flush(why);
     } else {

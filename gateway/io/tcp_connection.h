@@ -34,6 +34,7 @@ enum class CloseCause : std::uint8_t {
 struct CloseReason {
     CloseCause cause = CloseCause::local;
     std::string_view text;  ///< "end of file", "connection reset by peer", ...
+    bool in_write = false;  ///< failed: while bytes were sent, not while they were read
 };
 
 /// Hears what happens on a connection.  Every call comes from the loop, none from within a call of TcpConnection.

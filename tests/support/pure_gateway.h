@@ -111,6 +111,7 @@ class PureGateway {
 
     compat::SessionSettings settings;
     base::Instant now{};
+    std::vector<std::string> log;  ///< what was said of clients
 
   private:
     class Host final : public gateway::ShardHost {
@@ -122,11 +123,19 @@ class PureGateway {
             client.writing = !remote(client).reads;
             return client.writing ? 0 : copy_output(remote(client));
         }
-        void close(gateway::Client& client, bool, std::string_view) override { remote(client).closed = true; }
+        [[nodiscard]] std::size_t unwritten(const gateway::Client& client) const override {
+            return client.output.size();
+        }
+        void close(gateway::Client& client, bool) override { remote(client).closed = true; }
+        void log(const gateway::Client& client, gateway::LogLevel level, std::string_view text) override {
+            constexpr std::string_view labels[] = {"TRC", "DBG", "INF", "WRN", "ERR", "FTL"};
+            gateway_.log.push_back("[" + std::string(labels[static_cast<int>(level)]) + "] " +
+                                   gateway::client_log_prefix("remote", client.session, "$G") + std::string(text));
+        }
         void wake(routing::ShardIndex shard) override { gateway_.awake_.insert(shard); }
 
       private:
-        static Remote& remote(gateway::Client& client) { return *static_cast<Remote*>(client.socket); }
+        static Remote& remote(const gateway::Client& client) { return *static_cast<Remote*>(client.socket); }
         PureGateway& gateway_;
     };
 

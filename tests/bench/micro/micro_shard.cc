@@ -29,7 +29,9 @@ class Sink final : public gateway::ShardHost {
     void pause_reading(gateway::Client&) override {}
     void resume_reading(gateway::Client&) override {}
     std::size_t flush(gateway::Client& client) override { return client.output.size(); }
-    void close(gateway::Client&, bool, std::string_view) override {}
+    [[nodiscard]] std::size_t unwritten(const gateway::Client&) const override { return 0; }
+    void close(gateway::Client&, bool) override {}
+    void log(const gateway::Client&, gateway::LogLevel, std::string_view) override {}
     void wake(routing::ShardIndex) override {}
 };
 

@@ -19,7 +19,9 @@ class Sink final : public gateway::ShardHost {
         written += client.output.size();
         return client.output.size();
     }
-    void close(gateway::Client&, bool, std::string_view) override { closed = true; }
+    [[nodiscard]] std::size_t unwritten(const gateway::Client&) const override { return 0; }
+    void close(gateway::Client&, bool) override { closed = true; }
+    void log(const gateway::Client&, gateway::LogLevel, std::string_view) override {}
     void wake(routing::ShardIndex) override {}
 
     std::size_t written = 0;
