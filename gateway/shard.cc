@@ -22,6 +22,7 @@ Shard::Shard(ShardOptions options, const compat::SessionSettings& settings, Shar
       host_(&host),
       prng_(prng),
       router_({.hash_seed = options.hash_seed, .queue_policies = options.queue_policies}) {
+    watched_bytes_ = std::min(flush_bytes, options.pending_bytes_max / 4 * 3);
     outgoing_.resize(post.shards());
     deliveries_out_.resize(post.shards());
     tails_.resize(post.shards());

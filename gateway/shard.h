@@ -303,6 +303,7 @@ class Shard final {
     };
     ShardOptions options_;
     ShardSettings changeable_;
+    std::size_t watched_bytes_ = flush_bytes;  // output above it is looked at: to be flushed, or too much
     const compat::SessionSettings* settings_;
     ShardPost* post_;
     ShardHost* host_;

@@ -195,7 +195,7 @@ void Shard::after_append(Client& to, Client* from) {
     ++counters_.out_messages;
     ++to.out_messages;
     touch(to);
-    if (to.output.size() <= flush_bytes) return;
+    if (to.output.size() <= watched_bytes_) return;
     if (!to.writing) {
         send_deliveries();  // whatever the peer may learn from these bytes, the siblings know before it
         flush(to);

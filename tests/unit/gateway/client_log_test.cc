@@ -141,7 +141,7 @@ TEST_CASE("a socket that takes nothing until the write deadline is cut, and the 
     REQUIRE(gateway.log.size() == 2);
     CHECK(
         gateway.log[0] ==
-        "[INF] remote - cid:1 - Slow Consumer Detected: WriteDeadline of 3s exceeded with 1 chunks of 17 total bytes.");
+        "[INF] remote - cid:1 - Slow Consumer Detected: WriteDeadline of 3s exceeded with 1 chunks of 23 total bytes.");
     CHECK(gateway.log[1] == "[DBG] remote - cid:1 - Client connection closed: Slow Consumer (Write Deadline)");
 }
 
