@@ -112,10 +112,13 @@ class Server final {
 
   private:
     void announce() {
-        log_.info("Starting treegate");
+        log_.info("Starting " + config_.program);
         log_.info("  Version:  " TREEGATE_VERSION " (NATS " + std::string(compat::protocol_version_announced) + ")");
         log_.info("  Name:     " + settings_.info.server_name);
         log_.info("  ID:       " + settings_.info.server_id);
+        if (!config_.config_file.empty())
+            log_.info("Using configuration file: " + config_.config_file + " (" + config_.config_digest + ")");
+        for (const auto& warning : config_.warnings) log_.warning(warning);
     }
 
     bool listen() {
