@@ -1,11 +1,9 @@
 #include "gateway/log.h"
 
-#include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <iterator>
+#include <utility>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -15,23 +13,27 @@ namespace {
 
 constexpr int stderr_descriptor = 2;
 
-/// Source: nats-server logger/log.go.
-std::string_view label(LogLevel level) {
+/// Source: nats-server logger/log.go, for files and for terminals.
+struct Label {
+    std::string_view name;
+    std::string_view color;
+};
+Label label(LogLevel level) {
     switch (level) {
         case LogLevel::trace:
-            return "TRC";
+            return {"TRC", "33"};
         case LogLevel::debug:
-            return "DBG";
+            return {"DBG", "36"};
         case LogLevel::info:
-            return "INF";
+            return {"INF", "32"};
         case LogLevel::warning:
-            return "WRN";
+            return {"WRN", "0;93"};
         case LogLevel::error:
-            return "ERR";
+            return {"ERR", "31"};
         case LogLevel::fatal:
-            return "FTL";
+            return {"FTL", "31"};
     }
-    return "???";
+    return {"???", "31"};
 }
 
 void append_printable(std::string& out, std::string_view text) {
@@ -46,42 +48,43 @@ void append_printable(std::string& out, std::string_view text) {
     if (text.size() > log_line_bytes_max) out += " ...";
 }
 
-int open_file(const std::string& path) {
-    return open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-}
-
 }  // namespace
 
-Log::~Log() {
-    if (descriptor_ != stderr_descriptor) close(descriptor_);
-}
-
-base::Result<void, std::string> Log::open(const std::string& path) {
-    const int descriptor = open_file(path);
-    if (descriptor < 0) return base::failure("cannot open the log file " + path + ": " + std::strerror(errno));
+base::Result<void, std::string> Log::configure(const LogConfig& config, std::string_view program) {
+    std::unique_ptr<LogFile> file;
+    std::unique_ptr<LogSyslog> syslog;
+    if (!config.file.empty()) {
+        auto opened = LogFile::open(config.file, config.size_limit);
+        if (!opened.ok()) return base::failure(opened.error());
+        file = std::move(opened).value();
+    } else if (!config.remote_syslog.empty()) {
+        auto opened = LogSyslog::remote(config.remote_syslog, program);
+        if (!opened.ok()) return base::failure(opened.error());
+        syslog = std::move(opened).value();
+    } else if (config.syslog) {
+        syslog = LogSyslog::local(program);
+    }
     const std::lock_guard lock(mutex_);
-    if (descriptor_ != stderr_descriptor) close(descriptor_);
-    descriptor_ = descriptor;
-    path_ = path;
+    file_ = std::move(file);
+    syslog_ = std::move(syslog);
+    max_files_ = config.max_files;
+    time_ = config.time;
+    time_utc_ = config.time_utc;
+    colors_ = file_ == nullptr && isatty(stderr_descriptor) == 1;
+    debug_ = config.debug;
+    trace_ = config.trace;
+    if (file_ && file_->is_full()) rotate();
     return {};
 }
 
 void Log::reopen() {
+    bool is_file = false;
     {
         const std::lock_guard lock(mutex_);
-        if (path_.empty()) return;
-        const int descriptor = open_file(path_);
-        if (descriptor >= 0) {
-            close(descriptor_);
-            descriptor_ = descriptor;
-        }  // else the old file is still better than none
+        is_file = file_ != nullptr;
+        if (is_file) file_->reopen();
     }
-    info("File log re-opened");
-}
-
-void Log::set_levels(bool debug, bool trace) {
-    debug_ = debug;
-    trace_ = trace;
+    info(is_file ? "File log re-opened" : "File log re-open ignored, not a file logger");
 }
 
 bool Log::writes(LogLevel level) const {
@@ -92,19 +95,58 @@ bool Log::writes(LogLevel level) const {
 
 void Log::write(LogLevel level, std::string_view text) {
     if (!writes(level)) return;
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
-    std::tm local{};
-    localtime_r(&now.tv_sec, &local);
     const std::lock_guard lock(mutex_);
+    write_line(level, text);
+    if (file_ && file_->is_full()) rotate();
+}
+
+/// The whole line into line_.
+void Log::format(LogLevel level, std::string_view text) {
     line_.clear();
-    fmt::format_to(std::back_inserter(line_), "[{}] {:04}/{:02}/{:02} {:02}:{:02}:{:02}.{:06} [{}] ", getpid(),
-                   local.tm_year + 1900, local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec,
-                   now.tv_nsec / 1000, label(level));
+    if (!syslog_) {
+        fmt::format_to(std::back_inserter(line_), "[{}] ", getpid());
+        if (time_) {
+            timespec now{};
+            clock_gettime(CLOCK_REALTIME, &now);
+            std::tm parts{};
+            if (time_utc_) {
+                gmtime_r(&now.tv_sec, &parts);
+            } else {
+                localtime_r(&now.tv_sec, &parts);
+            }
+            fmt::format_to(std::back_inserter(line_), "{:04}/{:02}/{:02} {:02}:{:02}:{:02}.{:06} ",
+                           parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min,
+                           parts.tm_sec, now.tv_nsec / 1000);
+        }
+        const auto [name, color] = label(level);
+        if (colors_) {
+            fmt::format_to(std::back_inserter(line_), "[\x1b[{}m{}\x1b[0m] ", color, name);
+        } else {
+            fmt::format_to(std::back_inserter(line_), "[{}] ", name);
+        }
+    }
     append_printable(line_, text);
-    line_ += '\n';
-    // A log that cannot be written is no reason to stop serving.
-    [[maybe_unused]] const ssize_t written = ::write(descriptor_, line_.data(), line_.size());
+    if (!syslog_) line_ += '\n';
+}
+
+void Log::write_line(LogLevel level, std::string_view text) {
+    format(level, text);
+    if (syslog_) {
+        syslog_->write(level, line_);
+    } else if (file_) {
+        file_->write(line_);
+    } else {
+        [[maybe_unused]] const ssize_t written = ::write(stderr_descriptor, line_.data(), line_.size());
+    }
+}
+
+void Log::rotate() {
+    const auto backup = file_->rotate();
+    if (!backup.ok()) return write_line(LogLevel::error, backup.error());
+    write_line(LogLevel::info, fmt::format("Rotated log, backup saved as \"{}\"", backup.value()));
+    for (const std::string& name : file_->purge(max_files_)) {
+        write_line(LogLevel::info, fmt::format("Purged log file \"{}\"", name));
+    }
 }
 
 }  // namespace gateway

@@ -31,7 +31,7 @@ PortsFile::PortsFile(const Config& config, std::uint16_t client_port, std::uint1
     std::string text = "{\"nats\":[\"nats://" + dialable(config.client.host, client_port) + "\"]";
     if (tree_port != 0 && config.tree) text += ",\"tree\":[\"" + dialable(config.tree->listen.host, tree_port) + "\"]";
     text += "}\n";
-    const std::string path = config.ports_file_dir + "/treegate_" + pid + ".ports";
+    const std::string path = config.ports_file_dir + "/" + config.program + "_" + pid + ".ports";
     if (auto kept = replace_file(path, text, readable_by_all); !kept.ok()) {
         log.error("Could not write ports file: " + kept.error());
         return;

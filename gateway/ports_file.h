@@ -10,7 +10,7 @@
 
 namespace gateway {
 
-/// `{"nats":["nats://127.0.0.1:4222"],"tree":["127.0.0.1:7522"]}`, in a file `treegate_<pid>.ports`.
+/// `{"nats":["nats://127.0.0.1:4222"],"tree":["127.0.0.1:7522"]}`, in a file `<program>_<pid>.ports`.
 /// A wildcard host is written as 127.0.0.1: what is in the file can be dialled.
 /// Source: nats-server server.go logPorts; the key `tree` is ours.
 class PortsFile {

@@ -97,7 +97,7 @@ class Server final {
         if (!listen()) return 1;
         make_shards();
         if (has_tree_side(config_) && !start_tree()) return 1;
-        PortsFile ports(config_, client_port_, tree_ != nullptr ? tree_->port() : 0, log_);
+        write_ports();
         signals_ = io::SignalWatcher(loop_, {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2},
                                      [this](int signal) { on_signal(signal); });
         for (auto& shard : shards_) shard->start();
@@ -252,6 +252,12 @@ class Server final {
         }
     }
 
+    /// The pid file and the ports file; of the latter the one before goes.
+    void write_ports() {
+        ports_.reset();
+        ports_.emplace(config_, client_port_, tree_ != nullptr ? tree_->port() : 0, log_);
+    }
+
     /// Reads the config again and applies it as a whole.  Returns why it did not; empty: it did.
     std::vector<std::string> reload() {
         if (!reread_ || config_.config_file.empty())
@@ -262,6 +268,9 @@ class Server final {
         Config wanted = std::get<Config>(std::move(outcome));
         auto plan = plan_reload(config_, wanted);
         if (!plan.errors.empty()) return std::move(plan.errors);
+        if (config_.log != wanted.log) {
+            if (auto opened = log_.configure(wanted.log, wanted.program); !opened.ok()) return {opened.error()};
+        }
         const bool says_more = config_.client_advertise != wanted.client_advertise;
         const std::uint64_t open = open_clients();
         if (wanted.limits.max_connections != config_.limits.max_connections && open > wanted.limits.max_connections) {
@@ -269,9 +278,10 @@ class Server final {
             end_some(over, compat::NatsError::too_many_connections);
             log_.info("Closed " + std::to_string(over) + " connections to fall within max_connections");
         }
+        const bool files = config_.pid_file != wanted.pid_file || config_.ports_file_dir != wanted.ports_file_dir;
         config_ = std::move(wanted);
         for (const auto& change : plan.changes) log_.info(change);
-        log_.set_levels(config_.log.debug, config_.log.trace);
+        if (files) write_ports();
         apply_config(config_, client_port_, settings_);
         send_all(ChangeSettings{std::make_shared<const compat::SessionSettings>(settings_), shard_settings(config_),
                                 says_more});
@@ -356,6 +366,7 @@ class Server final {
     std::vector<bool> woken_;    // shards that got mail in this turn
     TreeShell* tree_ = nullptr;  // of the first shard
     std::optional<io::TcpListener> listener_;
+    std::optional<PortsFile> ports_;
     io::SignalWatcher signals_;
     io::Timer end_timer_;
     std::optional<LameDuckClock> lame_duck_;
@@ -373,12 +384,9 @@ class Server final {
 
 int run_gateway(const Config& config, const ConfigReader& reread) {
     Log log;
-    log.set_levels(config.log.debug, config.log.trace);
-    if (!config.log.file.empty()) {
-        if (const auto opened = log.open(config.log.file); !opened.ok()) {
-            log.fatal(opened.error());
-            return 1;
-        }
+    if (const auto opened = log.configure(config.log, config.program); !opened.ok()) {
+        log.fatal(opened.error());
+        return 1;
     }
     std::unique_ptr<Identity> identity;
     if (config.data_dir.empty()) {

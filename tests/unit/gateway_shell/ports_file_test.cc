@@ -31,7 +31,9 @@ TEST_CASE("the ports file tells what can be dialled, and goes at the end; the pi
 TEST_CASE("a ports file that cannot be written is a line in the log", "[gateway]") {
     const ScratchFolder folder;
     Log log;
-    REQUIRE(log.open(folder.file("log")).ok());
+    LogConfig log_config;
+    log_config.file = folder.file("log");
+    REQUIRE(log.configure(log_config, "treegate").ok());
     Config config;
     config.ports_file_dir = "/nonexistent";
     const PortsFile file(config, 1, 0, log);

@@ -15,10 +15,19 @@ namespace {
 /// A process that does nothing until a signal ends it.
 class Sleeper {
   public:
-    Sleeper() : pid_(fork()) {
+    Sleeper() {
+        // Without Catch's handlers, and no signal before they are gone.
+        sigset_t all;
+        sigset_t before;
+        sigfillset(&all);
+        sigprocmask(SIG_BLOCK, &all, &before);
+        pid_ = fork();
         if (pid_ == 0) {
+            for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2}) signal(number, SIG_DFL);
+            sigprocmask(SIG_SETMASK, &before, nullptr);
             while (true) pause();
         }
+        sigprocmask(SIG_SETMASK, &before, nullptr);
         REQUIRE(pid_ > 0);
     }
     ~Sleeper() {
@@ -41,7 +50,7 @@ class Sleeper {
     }
 
   private:
-    pid_t pid_;
+    pid_t pid_ = 0;
 };
 
 ProcessFinder finds(std::vector<pid_t> pids) {
