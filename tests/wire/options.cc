@@ -1,5 +1,7 @@
 #include "tests/wire/options.h"
 
+#include <algorithm>
+#include <chrono>
 #include <sstream>
 
 #include "routing/base/check.h"
@@ -8,8 +10,9 @@ namespace wire {
 
 namespace {
 
-constexpr std::string_view keys[] = {"max_payload", "max_control_line", "max_subscriptions", "max_sub_tokens",
-                                     "no_header_support"};
+constexpr std::string_view keys[] = {"max_payload",       "max_control_line", "max_subscriptions", "max_sub_tokens",
+                                     "no_header_support", "ping_interval",    "ping_max",          "max_connections",
+                                     "client_advertise",  "server_name"};
 
 bool known(std::string_view key) {
     for (const std::string_view one : keys)
@@ -28,6 +31,9 @@ std::optional<std::string> parse_option(std::string_view line, WireOptions& opti
     if (key != "mapping") {
         if (words >> more) return "! key value expected";
         if (!known(key)) return "an option that nobody knows: " + key;
+        if (key == "ping_interval" &&
+            value.substr(std::min(value.find_first_not_of("0123456789"), value.size())) != "ms")
+            return "ping_interval: milliseconds expected, for instance 60ms";
         options.values[key] = value;
         return std::nullopt;
     }
@@ -50,7 +56,11 @@ void apply_options(const WireOptions& options, compat::SessionSettings& settings
             settings.info.headers = value != "true";
             continue;
         }
+        if (key == "max_connections" || key == "client_advertise" || key == "server_name")
+            continue;  // of a whole server
         const auto number = static_cast<std::uint32_t>(std::stoul(value));
+        if (key == "ping_interval") settings.ping_interval = std::chrono::milliseconds(number);  // "60ms"
+        if (key == "ping_max") settings.ping_out_max = number;
         if (key == "max_payload") settings.info.max_payload = number;
         if (key == "max_control_line") settings.control_line_bytes_max = number;
         if (key == "max_subscriptions") settings.subscriptions_max = number;

@@ -23,7 +23,12 @@ struct WireOptions {
 /// Reads what follows the "!" of one line.  Returns what is wrong with it, or nothing.
 [[nodiscard]] std::optional<std::string> parse_option(std::string_view line, WireOptions& options);
 
-/// Does to `settings` what a server does that is configured so.
+/// True if time is to pass while a client waits for bytes: PING timers are what the transcript is about.
+[[nodiscard]] inline bool time_passes(const WireOptions& options) {
+    return options.values.count("ping_interval") != 0;
+}
+
+/// Does to `settings` what a server does that is configured so, as far as one session is concerned.
 void apply_options(const WireOptions& options, compat::SessionSettings& settings);
 
 /// A config file, as stock and treegate read it.  Empty: none is needed.

@@ -11,7 +11,8 @@ namespace wire {
 
 using compat::SessionStep;
 
-SessionTarget::SessionTarget(const WireOptions& options, std::size_t piece_bytes) : piece_bytes_(piece_bytes) {
+SessionTarget::SessionTarget(const WireOptions& options, std::size_t piece_bytes)
+    : piece_bytes_(piece_bytes), time_passes_(time_passes(options)) {
     settings_.info.server_id = settings_.info.server_name = "NPURE";
     settings_.info.host = "127.0.0.1";
     settings_.info.port = 4222;
@@ -22,7 +23,7 @@ SessionTarget::SessionTarget(const WireOptions& options, std::size_t piece_bytes
 bool SessionTarget::connect(const std::string& client) {
     auto connection = std::make_unique<Connection>();
     connection->session =
-        std::make_unique<compat::ClientSession>(settings_, next_client_id_++, "127.0.0.1", base::Instant{}, prng_);
+        std::make_unique<compat::ClientSession>(settings_, next_client_id_++, "127.0.0.1", now_, prng_);
     connection->session->greet(connection->out);
     connections_[client] = std::move(connection);
     return true;
@@ -40,6 +41,10 @@ void SessionTarget::send(const std::string& client, std::string_view bytes) {
 
 WireTarget::Received SessionTarget::receive(const std::string& client, std::string& buffer) {
     Connection& connection = *connections_.at(client);
+    if (connection.out.empty() && time_passes_ && !connection.closed) {
+        now_ = std::max(now_, connection.session->next_deadline());
+        if (connection.session->tick(now_, connection.out) == SessionStep::close) close(connection);
+    }
     if (connection.out.empty()) return connection.closed ? Received::closed : Received::nothing;
     buffer += std::exchange(connection.out, {});
     return Received::bytes;
@@ -58,7 +63,7 @@ void SessionTarget::close(Connection& connection) {
 void SessionTarget::feed(Connection& connection, base::ByteView in) {
     compat::ClientSession& session = *connection.session;
     while (true) {
-        switch (session.step(in, base::Instant{}, connection.out)) {
+        switch (session.step(in, now_, connection.out)) {
             case SessionStep::need_more:
                 return;
             case SessionStep::publish:

@@ -42,6 +42,8 @@ class SessionTarget : public WireTarget {
 
     compat::SessionSettings settings_;
     std::size_t piece_bytes_;
+    bool time_passes_;
+    base::Instant now_{};
     base::Prng prng_{1};
     std::uint64_t next_handle_ = 1;
     std::uint64_t next_client_id_ = 1;

@@ -1,5 +1,6 @@
 #include "tests/wire/shard_target.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "routing/base/check.h"
@@ -7,7 +8,7 @@
 namespace wire {
 
 ShardTarget::ShardTarget(const WireOptions& options, routing::ShardIndex shards, std::size_t piece_bytes)
-    : gateway_(shards), piece_bytes_(piece_bytes) {
+    : gateway_(shards), piece_bytes_(piece_bytes), time_passes_(time_passes(options)) {
     apply_options(options, gateway_.settings);
 }
 
@@ -30,6 +31,13 @@ void ShardTarget::send(const std::string& client, std::string_view bytes) {
 
 WireTarget::Received ShardTarget::receive(const std::string& client, std::string& buffer) {
     auto& remote = *remotes_.at(client);
+    if (remote.received.empty() && time_passes_ && !remote.closed) {
+        gateway_.now = std::max(gateway_.now, remote.client->session.next_deadline());
+        for (int turns = 0; remote.received.empty() && turns < 5; ++turns) {
+            gateway_.settle();
+            gateway_.now += gateway::sweep_interval_min;
+        }
+    }
     if (remote.received.empty()) return remote.closed ? Received::closed : Received::nothing;
     buffer += support::PureGateway::take(remote);
     return Received::bytes;

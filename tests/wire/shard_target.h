@@ -23,6 +23,7 @@ class ShardTarget : public WireTarget {
   private:
     support::PureGateway gateway_;
     std::size_t piece_bytes_;
+    bool time_passes_;
     std::map<std::string, support::PureGateway::Remote*> remotes_;
 };
 
