@@ -19,6 +19,7 @@ class Entry:
 
 STOCK = Entry("stock", stock=True, reference="")
 TREEGATE = Entry("treegate")
+SPIN = Entry("treegate --spin 50us", flags=("--spin", "50us"))
 TWO = Entry("two shards", shards=2, reference="treegate")
 TOGETHER = Entry("two shards, together", shards=2, load={"shards": 2}, reference="treegate")
 ACROSS = Entry("two shards, across", shards=2, load={"shards": 2, "across": True}, reference="treegate")
@@ -125,9 +126,10 @@ CELLS = [
     subjects("random of 1,000,000 subjects, 16 B", 250_000, 1_500_000, under(5), subjects=1_000_000),
     subjects("random of 1,000,000 subjects, 20 % wildcards, 16 B", 250_000, 1_500_000, under(5), subjects=1_000_000, wildcards=20),
 
-    Cell("requests, one at a time, 128 B", "requests", "requests", dict(window=1), 10_000, 10_000, (under(1, metric="p50_us"),), pinned=True),
+    Cell("requests, one at a time, 128 B", "requests", "requests", dict(window=1), 10_000, 10_000,
+         (under(1, metric="p50_us"), under(2, metric="p50_us", entry=SPIN.name)), (STOCK, TREEGATE, SPIN), pinned=True),
     Cell("requests, 4 by 4, window 64, 128 B", "requests", "requests", dict(publishers=4, subscribers=4, window=64), 400_000, 1_000_000,
-         (under(2.5), Target(2.5, "rate", floor=True), under(5, metric="p99_us")), pinned=True),
+         (under(2.5), Target(2.5, "rate", floor=True), under(5, metric="p99_us")), (STOCK, TREEGATE, SPIN), pinned=True),
 
     Cell("an idle process", "memory", "", targets=(value(10, "resident_mb"),), fresh=True, rounds_max=5),
     Cell("10,000 idle connections, opened one by one", "memory", "connections", {}, 10_000, 10_000,

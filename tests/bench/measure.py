@@ -11,6 +11,7 @@ SHORT_COUNT_MIN = 2000
 SHORT_SUBJECTS_MAX = 20_000
 SYSCALL_PART = 3  # the round that counts system calls has one in so many messages
 BEFORE = "before"
+COMPARED = ("cpu_us", "rate", "p50_us", "p99_us", "p999_us", "max_us", "resident_mb", "bytes_each", "growth")  # metrics with ratios
 
 
 def shortened(cell):
@@ -81,8 +82,8 @@ def summarise(cell, entries, rounds):
     if BEFORE in rounds:
         compared.append((TREEGATE.name, BEFORE))
     for name, reference in compared:
-        for key in result["medians"][name]:
-            each = [(a[key], b[key]) for a, b in zip(kept(cell, rounds[name]), kept(cell, rounds[reference])) if b.get(key)]
+        for key in COMPARED:
+            each = [(a[key], b[key]) for a, b in zip(kept(cell, rounds[name]), kept(cell, rounds[reference])) if key in a and b.get(key)]
             if each:
                 ratios = [a / b for a, b in each]
                 result["ratios"].append({"of": name, "to": reference, "metric": key, "median": statistics.median(ratios), "least": min(ratios),

@@ -8,24 +8,27 @@ import sys
 from pathlib import Path
 
 from contestants import HERE, ROOT, STOCK
+from cells import STOCK as STOCK_ENTRY
+from measure import ratio_of
 from tables import METRICS, cpu_table, label, own_table, spread, table, target_text, text
 
 DIGITS = 4  # of raw figures in the JSON
+NOISE = 1.25  # smaller differences mean nothing
 VENV = ROOT / "build/venv/bin/python"
 LOWER_IS_BETTER = ("cpu_us", "p50_us", "p99_us", "p999_us", "max_us", "resident_mb", "bytes_each", "growth", "syscalls", "reads_writes")
 
 INTRODUCTION = """Server CPU time of one message is the figure that counts: user and system time of the server, all threads, divided by deliveries
 (publish only: by messages published; requests: by requests; connections and subscriptions: for each). So it is also seconds of CPU
 per million messages. Ratios are medians of the ratios of each round, with the smallest and the largest beside them; below 1.25x
-call nothing a difference. Every message was verified: count, order, content. Rates are lower bounds where the load's share of a core is
-near one. The method, and what it cannot show: [tests/bench/README.md](../README.md)."""
+call nothing a difference. Every message was verified: count, order, content. Rates are lower bounds (>=) where the load
+generator used up its core. The method, and what it cannot show: [tests/bench/README.md](../README.md)."""
 
 
 def machine(options, counter):
     """Processor, kernel and versions; no names of hosts or paths."""
     model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
     version = lambda binary: subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    return {"cores": os.cpu_count(), "model": model, "kernel": platform.release(), "stock": version(STOCK),
+    return {"cores": os.cpu_count(), "model": model, "kernel": platform.release().split("-")[0], "stock": version(STOCK),
             "treegate": "stock again" if options.identical else version(options.treegate), "rounds": options.rounds, "short": options.short,
             "calls_method": counter.method if counter else None}
 
@@ -68,20 +71,22 @@ def medians_table(results, metrics):
     return table(["workload", "server", *(METRICS[metric][0] for metric in metrics)], rows)
 
 
-def stock_wins(results):
-    """Every figure of a contestant that is worse than stock's in the same cell."""
-    rows = []
+def worse_than_stock(results):
+    """(result, contestant, metric, by how many times) of every figure that is worse than stock's in the same cell."""
     for result in results:
-        theirs = result["medians"].get("stock", {})
+        theirs = result["medians"].get(STOCK_ENTRY.name, {})
         for name, ours in result["medians"].items():
             for metric in ("rate", *LOWER_IS_BETTER):
-                if name == "stock" or not theirs.get(metric) or metric not in ours:
+                if name == STOCK_ENTRY.name or not theirs.get(metric) or not ours.get(metric):
                     continue
-                worse = ours[metric] / theirs[metric]
-                worse = 1 / worse if metric == "rate" and worse else worse
+                worse = theirs[metric] / ours[metric] if metric == "rate" else ours[metric] / theirs[metric]
                 if worse > 1.0:
-                    rows.append([label(result, name) + (" (pinned)" if result["pinned"] else ""), METRICS[metric][0], text(metric, theirs[metric]),
-                                 text(metric, ours[metric]), f"{worse:.2f}x"])
+                    yield result, name, metric, worse
+
+
+def stock_wins(results):
+    rows = [[label(result, name) + (" (pinned)" if result["pinned"] else ""), METRICS[metric][0], text(metric, result["medians"]["stock"][metric]),
+             text(metric, result["medians"][name][metric]), f"{worse:.2f}x"] for result, name, metric, worse in worse_than_stock(results)]
     return table(["workload", "figure", "stock", "treegate", "stock is better by"], rows) if rows else "In no figure of this run."
 
 
@@ -127,19 +132,23 @@ README_BEGIN, README_END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n
 
 
 def readme_block(data):
-    """The table of the top README, from results.json."""
+    """The targets with what was measured, and where stock wins by more than noise, from results.json."""
+    plain = [result for result in data["results"] if not result["pinned"]]
     rows = []
-    for result in data["results"]:
-        if result["pinned"]:
-            continue
+    for result in plain:
         for target in result["targets"]:
-            ratio = next((r for r in result["ratios"] if (r["of"], r["metric"]) == (target["entry"], target["metric"])), None)
-            reference = result["medians"][ratio["to"]][target["metric"]] if ratio else None
-            ours = result["medians"][target["entry"]][target["metric"]]
+            name, metric = target["entry"], target["metric"]
+            ratio = ratio_of(result, name, metric)
             asked, measured, met = target_text(target)
-            rows.append([label(result, target["entry"]), METRICS[target["metric"]][0], text(target["metric"], reference), text(target["metric"], ours),
-                         spread(ratio) if ratio and target["kind"] == "ratio" else measured, asked, met])
-    return table(["workload", "figure", "stock", "treegate", "ratio (rounds)", "asked for", ""], rows) + "\n"
+            telling = ratio and target["kind"] != "difference" and metric != "growth"
+            rows.append([label(result, name), METRICS[metric][0], text(metric, result["medians"][ratio["to"]][metric]) if ratio else "-",
+                         text(metric, result["medians"][name][metric]), spread(ratio) if telling else measured,
+                         asked.replace(METRICS[metric][0] + " ", "", 1), met])
+    wins = [f"{label(result, name)}: {METRICS[metric][0]} by {worse:.2g} times" for result, name, metric, worse in worse_than_stock(plain)
+            if worse >= NOISE and metric in ("cpu_us", "rate", "p50_us", "p99_us", "bytes_each", "resident_mb")]
+    return (f"{headline(data['machine'])}{', **short form: rough**' if data['machine']['short'] else ''}.\n\n"
+            + table(["workload", "figure", "stock", "treegate", "ratio (rounds)", "asked for", ""], rows)
+            + f"\n\nWhere stock wins by more than the noise: {'; '.join(wins) or 'nowhere'}.\n")
 
 
 def write_readme(readme, data):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What the rounds come to, from rounds whose result is known."""
 
+import json
 import sys
 import unittest
 from pathlib import Path
@@ -10,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import report
 import tables
 from cells import CELLS, STOCK, TREEGATE, Cell, Entry, Target, under, value
+from contestants import ROOT
 from measure import ratio_of, shortened, summarise
 from readings import figures
 
@@ -69,6 +71,15 @@ class Texts(unittest.TestCase):
         result = summary(cell(), stock=rounds(cpu_us=[2.0], rate=[4e6]), treegate=rounds(cpu_us=[1.0], rate=[2e6]))
         self.assertIn("| a cell | rate | 4.00 M/s | 2.00 M/s | 2.00x |", report.stock_wins([result]))
         self.assertNotIn("CPU |", report.stock_wins([result]))
+
+    def test_a_rate_is_a_lower_bound_where_the_load_used_up_its_core(self):
+        self.assertEqual(">= 2.00 M/s", tables.rate({"load_share": 0.97, "rate": 2e6}))
+        self.assertEqual("2.00 M/s", tables.rate({"load_share": 0.5, "rate": 2e6}))
+
+    def test_the_readme_has_the_targets_of_the_committed_report(self):
+        text = (ROOT / "README.md").read_text()
+        data = json.loads((ROOT / "tests/bench/report/results.json").read_text())
+        self.assertIn(report.README_BEGIN + report.readme_block(data) + report.README_END, text)
 
     def test_a_missed_target_is_said_in_bold(self):
         result = summary(cell(under(8)), stock=rounds(cpu_us=[2.0]), treegate=rounds(cpu_us=[1.0]))

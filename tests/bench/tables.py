@@ -4,15 +4,15 @@ from cells import STOCK, TREEGATE
 from measure import BEFORE, ratio_of
 
 METRICS = {  # how a figure is called and written
-    "cpu_us": ("CPU", lambda v: f"{v:.3f} us" if v < 10 else f"{v:.1f} us"),
+    "cpu_us": ("CPU", lambda v: f"{v:.3f} µs" if v < 10 else f"{v:.1f} µs"),
     "rate": ("rate", lambda v: f"{v / 1e6:.2f} M/s" if v >= 1e6 else f"{v / 1e3:.3g} k/s"),
-    "p50_us": ("p50", lambda v: f"{v:.0f} us"),
-    "p99_us": ("p99", lambda v: f"{v:.0f} us"),
-    "p999_us": ("p99.9", lambda v: f"{v:.0f} us"),
-    "max_us": ("max", lambda v: f"{v:.0f} us"),
+    "p50_us": ("p50", lambda v: f"{v:.0f} µs"),
+    "p99_us": ("p99", lambda v: f"{v:.0f} µs"),
+    "p999_us": ("p99.9", lambda v: f"{v:.0f} µs"),
+    "max_us": ("max", lambda v: f"{v:.0f} µs"),
     "resident_mb": ("resident", lambda v: f"{v:.1f} MB"),
     "bytes_each": ("memory of each", lambda v: f"{v:.0f} B" if v < 10_000 else f"{v / 1000:.1f} KB"),
-    "calm_us": ("CPU without churn", lambda v: f"{v:.3f} us"),
+    "calm_us": ("CPU without churn", lambda v: f"{v:.3f} µs"),
     "growth": ("CPU with churn / without", lambda v: f"{v:.2f}"),
     "churned_rate": ("subscriptions made and ended", lambda v: f"{v / 1e3:.1f} k/s"),
     "syscalls": ("system calls", lambda v: f"{v * 1000:.3g}"),
@@ -45,7 +45,7 @@ def target_text(target):
     elif target["floor"] or target["limit"] >= 1:
         measured, limit = f"{target['measured']:.2f}x", f"{target['limit']:g}x"
     else:
-        measured, limit = fraction(target["measured"]), f"1/{1 / target['limit']:g}"
+        measured, limit = fraction(target["measured"]), f"1/{1 / target['limit']:.3g}"
     return f"{name} {sign} {limit}", measured, "met" if target["met"] else "**not met**"
 
 
@@ -75,9 +75,16 @@ def label(result, name):
     return result["cell"] if name == TREEGATE.name else f"{result['cell']} [{name}]"
 
 
+LOAD_IS_THE_LIMIT = 0.9  # from this share of a core on, a rate is only what the load generator could do
+
+
+def rate(medians):
+    return (">= " if medians["load_share"] > LOAD_IS_THE_LIMIT else "") + text("rate", medians["rate"])
+
+
 def row(result, ours, theirs, ratio):
     targets = [t for t in result["targets"] if t["entry"] == ratio["of"] and ratio["to"] != BEFORE]
-    return [text("cpu_us", theirs["cpu_us"]), text("cpu_us", ours["cpu_us"]), spread(ratio), text("rate", theirs["rate"]), text("rate", ours["rate"]),
+    return [text("cpu_us", theirs["cpu_us"]), text("cpu_us", ours["cpu_us"]), spread(ratio), rate(theirs), rate(ours),
             f"{theirs['load_share']:.2f}, {ours['load_share']:.2f}", "; ".join("{}: {}, {}".format(*target_text(t)) for t in targets)]
 
 
