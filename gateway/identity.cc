@@ -128,6 +128,40 @@ std::optional<TreeClaim> read_claim(const std::string& text) {
     return claim;
 }
 
+// ---- the members file -----------------------------------------------------------------------------------------------
+
+/// Unit: bytes.  Source: routing::known_members_max lines of an id and peer::address_bytes_max.
+constexpr std::size_t members_file_bytes_max = 512 * 1024;
+
+std::string checksum_line(std::string_view text) {
+    return std::to_string(base::hash_bytes(text)) + "\n";
+}
+
+std::string members_text(const std::vector<routing::KnownMember>& members) {
+    std::string text;
+    for (const routing::KnownMember& member : members)
+        text += base::to_hex(member.id.view()) + " " + member.address + "\n";
+    return text + checksum_line(text);
+}
+
+std::vector<routing::KnownMember> read_members(const std::string& text) {
+    std::vector<routing::KnownMember> members;
+    std::string_view rest = text;
+    while (rest.find('\n') + 1 < rest.size()) {
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(line.size() + 1);
+        routing::KnownMember member;
+        constexpr std::size_t hex = 2 * sizeof member.id.bytes;
+        if (line.size() < hex + 2) return {};
+        for (std::size_t i = 0; i < member.id.bytes.size(); ++i)
+            std::from_chars(line.data() + 2 * i, line.data() + 2 * i + 2, member.id.bytes[i], 16);
+        member.address = line.substr(hex + 1);
+        members.push_back(std::move(member));
+    }
+    if (members_text(members) != text) return {};  // a wrong checksum, or anything else than what we write
+    return members;
+}
+
 // ---- the lock -------------------------------------------------------------------------------------------------------
 
 base::Result<int, std::string> lock_folder(const std::string& data_dir) {
@@ -232,6 +266,17 @@ base::Result<void, std::string> Identity::keep(const TreeClaim& claim) {
     }
     claim_ = claim;
     return {};
+}
+
+std::vector<routing::KnownMember> Identity::members() const {
+    if (data_dir_.empty()) return {};
+    const auto file = read_file(data_dir_ + "/members", members_file_bytes_max);
+    return file.ok() && file.value().exists ? read_members(file.value().bytes) : std::vector<routing::KnownMember>();
+}
+
+base::Result<void, std::string> Identity::keep_members(const std::vector<routing::KnownMember>& members) {
+    if (data_dir_.empty()) return {};
+    return replace_file(data_dir_ + "/members", members_text(members));
 }
 
 std::unique_ptr<routing::peer::Signer> make_signer(const Identity& identity, std::string secret) {

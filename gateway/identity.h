@@ -4,12 +4,15 @@
 //     <data dir>/identity  the seed as an nkey ("SN..."), one line; written once
 //     <data dir>/claim     "<incarnation> <prime> <claimed at, ms> <checksum>", one line; replaced when one changes
 //
+//     <data dir>/members   "<id, hex> <address>" lines and a checksum: where members of the tree were dialled; best
+//                          effort, a damaged one is as good as none
 // Leaves to others: what an incarnation and a prime are for (routing/peer), the store (gateway/store).
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "gateway/nkey.h"
 #include "routing/base/result.h"
@@ -49,6 +52,11 @@ class Identity {
     [[nodiscard]] const TreeClaim& claim() const { return claim_; }
     /// Keeps `claim`; on disk before it returns (never, if ephemeral).  Errors: a sentence.
     [[nodiscard]] base::Result<void, std::string> keep(const TreeClaim& claim);
+
+    /// Where members of the tree can be dialled, as kept last; none if there is no file, or a damaged one.
+    [[nodiscard]] std::vector<routing::KnownMember> members() const;
+    /// Keeps `members` (never, if ephemeral).  Blocks for a sync.  Errors: a sentence.
+    [[nodiscard]] base::Result<void, std::string> keep_members(const std::vector<routing::KnownMember>& members);
 
   private:
     Identity() = default;

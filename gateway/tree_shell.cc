@@ -37,6 +37,7 @@ TreeShell::TreeShell(const Config& config, const std::string& name, Identity& id
     options.tree.incarnation = claim.incarnation == 0 ? static_cast<std::uint64_t>(wall) : claim.incarnation + 1;
     options.tree.prime = claim.prime;
     options.tree.prime_claimed_at = claim.claimed_at;
+    options.tree.known_members = identity_.members();
     options.queue.dump_keep = config.durable.dump_keep;
     options.tree.seed = random_number();
     options.durable = config.durable.filters;
@@ -136,6 +137,12 @@ void TreeShell::pause_publishers(bool pause) {
 void TreeShell::identity_changed(std::uint64_t incarnation, routing::Prime prime, base::WallMillis claimed_at) {
     if (const auto failed = identity_.keep({incarnation, prime, claimed_at}); !failed.ok()) {
         log_.error("Cannot keep this gateway's prime and incarnation in " + config_.data_dir + ": " + failed.error());
+    }
+}
+
+void TreeShell::members_known(const std::vector<routing::KnownMember>& members) {
+    if (const auto failed = identity_.keep_members(members); !failed.ok()) {
+        log_.warning("Cannot keep the addresses of the tree's members in " + config_.data_dir + ": " + failed.error());
     }
 }
 

@@ -61,6 +61,7 @@ class TreeShell final : public routing::node::NodeHost {
     void durable_filters_changed() override;
     void pause_publishers(bool pause) override;
     void identity_changed(std::uint64_t incarnation, routing::Prime prime, base::WallMillis claimed_at) override;
+    void members_known(const std::vector<routing::KnownMember>& members) override;
     void log(routing::peer::LogLevel level, std::string_view text) override;
     [[nodiscard]] std::uint64_t matches() const override;
     void open_store() override;

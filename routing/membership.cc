@@ -1,54 +1,73 @@
 #include "routing/membership.h"
 
 #include <algorithm>
+#include <limits>
+#include <tuple>
 #include <utility>
 
 #include "routing/base/check.h"
 
 namespace routing {
 
+namespace {
+
+/// Round trips of one bucket are called alike: within a rack or site, a region, a continent, beyond.
+int distance_bucket(base::Duration round_trip) {
+    int bucket = 0;
+    for (base::Duration limit = std::chrono::milliseconds(5); bucket < 3 && round_trip >= limit; limit *= 4) ++bucket;
+    return bucket;
+}
+
+}  // namespace
+
 bool Position::has_ancestor(const GatewayId& id) const {
     return std::find(ancestors.begin(), ancestors.end(), id) != ancestors.end();
 }
 
 Membership::Membership(MembershipOptions options, const GatewayId& self, std::uint64_t seed, Moment at)
-    : options_(std::move(options)), self_(self), prng_(seed) {
-    for (const std::string& address : options_.join) {
-        const auto same = [&](const Seed& other) { return other.address == address; };
-        if (std::any_of(seeds_.begin(), seeds_.end(), same)) continue;
-        Seed entry;
-        entry.address = address;
-        seeds_.push_back(std::move(entry));
-    }
+    : options_(std::move(options)), self_(self), contacts_(options_.contacts, options_.join, seed), prng_(seed + 1) {
     become_root(at);
     actions_.clear();  // nobody is there to be told
 }
 
-base::Duration Membership::jittered(base::Duration pause) {
-    const auto quarter = static_cast<std::uint64_t>(pause.count()) / 4;
-    return pause + base::Duration(static_cast<std::int64_t>(quarter == 0 ? 0 : prng_.below(quarter)));
+void Membership::act(MembershipAction::Kind kind, PeerHandle peer, std::string_view reason) {
+    MembershipAction action;
+    action.kind = kind;
+    action.peer = peer;
+    action.reason = reason;
+    actions_.push_back(std::move(action));
 }
+
+Membership::Peer* Membership::find(PeerHandle handle) {
+    const auto found = peers_.find(handle);
+    return found == peers_.end() ? nullptr : &found->second;
+}
+
+PeerHandle Membership::handle_of(const GatewayId& id) const {
+    for (const auto& [handle, peer] : peers_)
+        if (peer.id == id) return handle;
+    return peer_none;
+}
+
+// ---- our place ------------------------------------------------------------------------------------------------------
 
 void Membership::set_position(Position position) {
     if (position == position_) return;
     position_ = std::move(position);
-    MembershipAction action;
-    action.kind = MembershipAction::Kind::moved;
-    actions_.push_back(std::move(action));
+    act(MembershipAction::Kind::moved, peer_none);
 }
 
-/// A new claim each time: an old one may still be believed somewhere.
+/// A new claim each time: an old one may still be believed somewhere.  It is junior to that of the fragment we come
+/// from, whatever our clock says: who leaves it for a moment must not pull it after itself.
 void Membership::become_root(Moment at) {
     parent_ = peer_none;
-    const base::WallMillis made_at = std::max(at.wall, last_claim_ + 1);
+    base::WallMillis made_at = std::max(at.wall, last_claim_ + 1);
+    if (!position_.ancestors.empty() && position_.root.made_at < std::numeric_limits<base::WallMillis>::max())
+        made_at = std::max(made_at, position_.root.made_at + 1);
     last_claim_ = made_at;
     set_position(Position{Claim{made_at, self_}, {}});
     settle_until_ = at.now + options_.settle_time;
-    for (Seed& seed : seeds_) {
-        seed.pause = options_.redial_min;
-        seed.round_done = seed.open != peer_none || seed.is_self;
-        if (!seed.dialling) seed.next_dial = at.now;
-    }
+    contacts_.begin_round(at.now);
 }
 
 void Membership::follow_parent(Moment at) {
@@ -63,25 +82,31 @@ void Membership::follow_parent(Moment at) {
     set_position(std::move(position));
 }
 
-void Membership::leave_parent(std::string_view reason, Moment at) {
-    BASE_CHECK(parent_ != peer_none);
-    Peer& peer = peers_.at(parent_);
+void Membership::make_sighting(Peer& peer, Moment at) {
+    peer.was_linked = peer.was_linked || peer.role == PeerRole::parent || peer.role == PeerRole::child;
     peer.role = PeerRole::sighting;
     peer.since = at.now;
-    MembershipAction action;
-    action.kind = MembershipAction::Kind::detach;
-    action.peer = parent_;
-    action.reason = reason;
-    actions_.push_back(std::move(action));
+}
+
+void Membership::leave_parent(std::string_view reason, Moment at) {
+    BASE_CHECK(parent_ != peer_none);
+    make_sighting(peers_.at(parent_), at);
+    act(MembershipAction::Kind::detach, parent_, reason);
+    lost_root_.reset();
     become_root(at);
 }
 
+/// Our parent is gone: its fragment may well have room for us elsewhere.
+void Membership::lose_parent(const GatewayId& parent, Moment at) {
+    lost_root_ = position_.root;
+    lost_parent_ = parent;
+    become_root(at);
+}
+
+// ---- connections ----------------------------------------------------------------------------------------------------
+
 void Membership::close(PeerHandle handle, std::string_view reason, Moment at) {
-    MembershipAction action;
-    action.kind = MembershipAction::Kind::close;
-    action.peer = handle;
-    action.reason = reason;
-    actions_.push_back(std::move(action));
+    act(MembershipAction::Kind::close, handle, reason);
     forget(handle, at);
 }
 
@@ -89,27 +114,21 @@ void Membership::close(PeerHandle handle, std::string_view reason, Moment at) {
 void Membership::forget(PeerHandle handle, Moment at) {
     const auto found = peers_.find(handle);
     if (found == peers_.end()) return;
+    const GatewayId id = found->second.id;
     const bool was_parent = handle == parent_;
-    for (Seed& seed : seeds_) {
-        if (seed.open != handle) continue;
-        seed.open = peer_none;
-        seed.next_dial = was_parent ? at.now : at.now + jittered(seed.pause);
-    }
     if (attempt_ == handle) attempt_ = peer_none;
     peers_.erase(found);
-    if (was_parent) become_root(at);
+    contacts_.set_connected(id, false);
+    contacts_.closed(handle, was_parent, at.now);
+    if (was_parent) lose_parent(id, at);
+    if (redirect_ && redirect_->target == id && handle_of(id) == peer_none) give_up_redirect(at);
 }
 
 void Membership::met(PeerHandle handle, const GatewayId& id, std::string_view address, Position position, Moment at) {
-    const auto seed = std::find_if(seeds_.begin(), seeds_.end(), [&](const Seed& s) { return s.address == address; });
-    if (!address.empty() && seed != seeds_.end()) {
-        seed->dialling = false;
-        seed->round_done = true;
-        seed->leads_to = id;
-        seed->pause = options_.redial_min;
-        seed->next_dial = at.now + jittered(options_.probe_interval);
+    if (!address.empty()) {
+        contacts_.met(address, id, at.now);
+        if (redirect_ && redirect_->address == address) redirect_->target = id;
     }
-
     std::size_t sightings = 0;
     for (const auto& [other_handle, other] : peers_) {
         if (other.role == PeerRole::sighting) ++sightings;
@@ -122,26 +141,18 @@ void Membership::met(PeerHandle handle, const GatewayId& id, std::string_view ad
         const bool smaller_is_us = self_ < id;
         const bool new_stays = !stands && we_dialled_new != we_dialled_old && we_dialled_new == smaller_is_us;
         if (new_stays) {
+            const std::optional<Redirect> sent = redirect_;  // it goes on over the one that stays
             close(other_handle, "another connection between the two stays", at);
+            redirect_ = sent;
             break;
         }
-        MembershipAction action;
-        action.kind = MembershipAction::Kind::close;
-        action.peer = handle;
-        action.reason = "another connection between the two stays";
-        actions_.push_back(std::move(action));
+        act(MembershipAction::Kind::close, handle, "another connection between the two stays");
         return decide(at);
     }
-    if (sightings >= sightings_max) {
-        MembershipAction action;
-        action.kind = MembershipAction::Kind::close;
-        action.peer = handle;
-        action.reason = "too many open sightings";
-        actions_.push_back(std::move(action));
-        return;
-    }
+    if (sightings >= sightings_max) return act(MembershipAction::Kind::close, handle, "too many open sightings");
 
-    if (!address.empty() && seed != seeds_.end()) seed->open = handle;
+    if (!address.empty()) contacts_.opened(address, handle);
+    contacts_.set_connected(id, true);
     Peer peer;
     peer.id = id;
     peer.address = address;
@@ -151,74 +162,51 @@ void Membership::met(PeerHandle handle, const GatewayId& id, std::string_view ad
     decide(at);
 }
 
-void Membership::dial_failed(std::string_view address, bool is_self, Moment at) {
-    for (Seed& seed : seeds_) {
-        if (seed.address != address) continue;
-        seed.dialling = false;
-        seed.round_done = true;
-        if (is_self) seed.is_self = true;
-        seed.next_dial = at.now + jittered(is_root() ? seed.pause : options_.probe_interval);
-        seed.pause = std::min(seed.pause * 2, options_.redial_max);
-    }
+void Membership::dial_failed(std::string_view address, DialEnd how, Moment at) {
+    contacts_.failed(address, how, at.now);
+    if (redirect_ && redirect_->address == address && !redirect_->target) give_up_redirect(at);
     decide(at);
 }
 
 void Membership::told(PeerHandle handle, Position position, Moment at) {
-    const auto found = peers_.find(handle);
-    if (found == peers_.end()) return;
-    found->second.position = std::move(position);
+    Peer* peer = find(handle);
+    if (!peer) return;
+    peer->position = std::move(position);
     if (handle == parent_) follow_parent(at);
     decide(at);
 }
 
-std::string_view Membership::adopt(PeerHandle handle, Moment at) {
-    const auto found = peers_.find(handle);
-    if (found == peers_.end()) return "the connection is not known";
-    Peer& peer = found->second;
-    if (peer.role != PeerRole::sighting) return "the connection is in use";
-    if (!peer.position.ancestors.empty()) return "it is not a root";
-    if (!position_.root.senior_to(peer.position.root)) return "its claim is senior";
-    if (position_.has_ancestor(peer.id)) return "it is an ancestor of its parent to be";
-    if (position_.ancestors.size() + 1 >= ancestors_max) return "the tree is too deep";
-    peer.role = PeerRole::adopting;
-    peer.since = at.now;
-    return {};
-}
-
-void Membership::attach_refused(PeerHandle handle, Moment at) {
-    const auto found = peers_.find(handle);
-    if (found == peers_.end() || attempt_ != handle) return;
-    attempt_ = peer_none;
-    found->second.role = PeerRole::sighting;
-    found->second.since = at.now;
-    found->second.ask_not_before = at.now + jittered(options_.refused_pause);
-    decide(at);
-}
-
 void Membership::established(PeerHandle handle, Moment at) {
-    const auto found = peers_.find(handle);
-    if (found == peers_.end()) return;
-    Peer& peer = found->second;
-    peer.since = at.now;
-    if (peer.role == PeerRole::attaching) {
+    Peer* peer = find(handle);
+    if (!peer) return;
+    peer->since = at.now;
+    if (peer->role == PeerRole::attaching) {
         BASE_CHECK(attempt_ == handle && parent_ == peer_none);
         attempt_ = peer_none;
-        peer.role = PeerRole::parent;
+        peer->role = PeerRole::parent;
         parent_ = handle;
+        lost_root_.reset();
+        redirect_.reset();
+        for (auto& [other_handle, other] : peers_) {
+            other.redirects = 0;
+            other.insists = false;
+        }
+        contacts_.end_round();
         follow_parent(at);
-    } else if (peer.role == PeerRole::adopting) {
-        peer.role = PeerRole::child;
+    } else if (peer->role == PeerRole::adopting) {
+        peer->role = PeerRole::child;
+        peer->sent_there = 0;
+        peer->sent_on_at = {};
     }
     decide(at);
 }
 
 void Membership::released(PeerHandle handle, Moment at) {
-    const auto found = peers_.find(handle);
-    if (found == peers_.end()) return;
+    Peer* peer = find(handle);
+    if (!peer) return;
     if (attempt_ == handle) attempt_ = peer_none;
-    found->second.role = PeerRole::sighting;
-    found->second.since = at.now;
-    if (parent_ == handle) become_root(at);
+    make_sighting(*peer, at);
+    if (parent_ == handle) lose_parent(peer->id, at);
     decide(at);
 }
 
@@ -227,9 +215,163 @@ void Membership::gone(PeerHandle handle, Moment at) {
     decide(at);
 }
 
+void Membership::set_facts(PeerHandle handle, PeerFacts facts) {
+    Peer* peer = find(handle);
+    if (!peer) return;
+    if (peer->facts.behind != facts.behind) peer->sent_there = 0;  // those who were sent have arrived
+    peer->facts = std::move(facts);
+}
+
+// ---- children -------------------------------------------------------------------------------------------------------
+
+std::size_t Membership::children_and_coming() const {
+    return static_cast<std::size_t>(std::count_if(peers_.begin(), peers_.end(), [](const auto& entry) {
+        return entry.second.role == PeerRole::child || entry.second.role == PeerRole::adopting;
+    }));
+}
+
+/// The child that `asker` is sent on to: of its region, as far away from here, with the fewest behind it.
+Membership::Peer* Membership::place_for(const Peer& asker) {
+    const int away = distance_bucket(asker.facts.round_trip);
+    const auto rank = [&](const Peer& child) {
+        const bool near = !asker.facts.region.empty() && child.facts.region == asker.facts.region;
+        return std::make_tuple(near ? 0 : 1, std::abs(distance_bucket(child.facts.round_trip) - away),
+                               child.facts.behind + child.sent_there, child.id);
+    };
+    Peer* best = nullptr;
+    for (auto& [handle, child] : peers_) {
+        if (child.role != PeerRole::child || child.id == asker.id || child.facts.address.empty()) continue;
+        if (!best || rank(child) < rank(*best)) best = &child;
+    }
+    return best;
+}
+
+Adoption Membership::adopt(PeerHandle handle, std::uint32_t redirects, bool insists, Moment at) {
+    Peer* peer = find(handle);
+    if (!peer) return {"the connection is not known", {}};
+    if (peer->role != PeerRole::sighting) return {"the connection is in use", {}};
+    if (!peer->position.ancestors.empty()) return {"it is not a root", {}};
+    if (!position_.root.senior_to(peer->position.root)) return {"its claim is senior", {}};
+    if (position_.has_ancestor(peer->id)) return {"it is an ancestor of its parent to be", {}};
+    if (position_.ancestors.size() + 1 >= ancestors_max) return {"the tree is too deep", {}};
+    if (full() && !insists && redirects < redirects_max) {
+        if (Peer* place = place_for(*peer)) {
+            ++place->sent_there;
+            return {{}, place->facts.address};
+        }
+        const bool coming = std::any_of(peers_.begin(), peers_.end(),
+                                        [](const auto& entry) { return entry.second.role == PeerRole::adopting; });
+        if (coming) return {"there is no room, and it is not known yet who could take it", {}};
+    }
+    peer->role = PeerRole::adopting;
+    peer->since = at.now;
+    return {};
+}
+
+/// Above the limit the youngest child is sent on, one at a time; who was told before comes after those who were not.
+void Membership::shed(Moment at) {
+    const auto children = static_cast<std::size_t>(std::count_if(
+        peers_.begin(), peers_.end(), [](const auto& entry) { return entry.second.role == PeerRole::child; }));
+    if (children <= options_.max_children) {
+        next_shed_ = base::instant_max;
+        return;
+    }
+    if (next_shed_ == base::instant_max) next_shed_ = at.now + options_.shed_interval;
+    if (at.now < next_shed_) return;
+    next_shed_ = at.now + options_.shed_interval;
+    PeerHandle youngest = peer_none;
+    for (const auto& [handle, peer] : peers_) {
+        if (peer.role != PeerRole::child || !peer.facts.can_be_sent) continue;
+        if (youngest != peer_none) {
+            const Peer& other = peers_.at(youngest);
+            if (peer.sent_on_at > other.sent_on_at) continue;
+            if (peer.sent_on_at == other.sent_on_at && peer.since <= other.since) continue;
+        }
+        youngest = handle;
+    }
+    if (youngest == peer_none) return;
+    Peer& peer = peers_.at(youngest);
+    Peer* place = place_for(peer);
+    if (!place) return;
+    ++place->sent_there;
+    peer.sent_on_at = at.now;
+    act(MembershipAction::Kind::redirect, youngest, "there are more children here than are wanted");
+    actions_.back().address = place->facts.address;
+}
+
+// ---- being sent on --------------------------------------------------------------------------------------------------
+
+void Membership::redirected(PeerHandle handle, std::string_view address, Moment at) {
+    Peer* peer = find(handle);
+    if (!peer || (handle != parent_ && handle != attempt_)) return;
+    redirect_.reset();
+    Redirect sent;
+    sent.from = handle;
+    sent.root = peer->position.root;
+    sent.address = address;
+    sent.count = 1;
+    sent.deadline = at.now + options_.redirect_time;
+    if (attempt_ == handle) {
+        attempt_ = peer_none;
+        make_sighting(*peer, at);
+        sent.count = peer->redirects + 1;
+        peer->ask_not_before = sent.deadline;
+    }
+    // Perhaps a connection leads there already.
+    const std::optional<GatewayId> who = contacts_.who(address);
+    for (const auto& [other_handle, other] : peers_)
+        if (other_handle != handle && (other.address == address || other.id == who)) sent.target = other.id;
+    redirect_ = std::move(sent);
+    if (address.empty()) {
+        give_up_redirect(at);
+    } else if (!redirect_->target) {
+        act(MembershipAction::Kind::dial, peer_none);
+        actions_.back().address = address;
+    }
+    decide(at);
+}
+
+/// What we were sent to cannot be reached or does not take us: back to who sent us, which takes us now.
+void Membership::give_up_redirect(Moment at) {
+    const PeerHandle from = std::exchange(redirect_, std::nullopt)->from;
+    Peer* peer = find(from);
+    if (!peer || peer->role != PeerRole::sighting) return;  // it is our parent still, or gone
+    peer->insists = true;
+    peer->ask_not_before = at.now;
+}
+
+void Membership::decide_redirect(Moment at) {
+    if (!redirect_ || attempt_ != peer_none) return;
+    const bool moving = parent_ != peer_none;
+    if (moving && redirect_->from != parent_) return redirect_.reset();  // we have found a place since
+    if (at.now >= redirect_->deadline) return give_up_redirect(at);
+    if (!redirect_->target) return;
+    const PeerHandle handle = handle_of(*redirect_->target);
+    Peer* peer = find(handle);
+    if (!peer || peer->role != PeerRole::sighting || peer->position.root != redirect_->root ||
+        peer->position.has_ancestor(self_))
+        return give_up_redirect(at);
+    if (peer->ask_not_before > at.now) return;  // it has refused once; its own children may be coming
+    if (moving) leave_parent("it has no room", at);
+    if (!could_attach_to(*peer)) return give_up_redirect(at);
+    peer->redirects = redirect_->count;
+    start_attach(handle, *peer, at);
+}
+
+// ---- deciding -------------------------------------------------------------------------------------------------------
+
+void Membership::attach_refused(PeerHandle handle, Moment at) {
+    Peer* peer = find(handle);
+    if (!peer || attempt_ != handle) return;
+    attempt_ = peer_none;
+    make_sighting(*peer, at);
+    const auto quarter = static_cast<std::uint64_t>(options_.refused_pause.count()) / 4 + 1;
+    peer->ask_not_before = at.now + options_.refused_pause + base::Duration(prng_.below(quarter));
+    decide(at);
+}
+
 bool Membership::settling(base::Instant now) const {
-    if (now >= settle_until_) return false;
-    return std::any_of(seeds_.begin(), seeds_.end(), [](const Seed& seed) { return !seed.round_done; });
+    return now < settle_until_ && contacts_.round_open();
 }
 
 bool Membership::could_attach_to(const Peer& peer) const {
@@ -237,10 +379,10 @@ bool Membership::could_attach_to(const Peer& peer) const {
            !peer.position.has_ancestor(self_) && peer.position.ancestors.size() + 1 < ancestors_max;
 }
 
-base::Duration Membership::patience(base::Instant now) const {
+base::Duration Membership::patience(const Peer& peer, base::Instant now) const {
     const auto parent = peers_.find(parent_);
     const bool fresh = parent != peers_.end() && now - parent->second.since < options_.fresh_time;
-    return fresh ? options_.patience_fresh : options_.patience;
+    return fresh || peer.was_linked ? options_.patience_fresh : options_.patience;
 }
 
 /// Notes since when a sighting is of use to us, or of none.
@@ -261,20 +403,24 @@ void Membership::start_attach(PeerHandle handle, Peer& peer, Moment at) {
     peer.role = PeerRole::attaching;
     peer.since = at.now;
     attempt_ = handle;
-    MembershipAction action;
-    action.kind = MembershipAction::Kind::attach;
-    action.peer = handle;
-    actions_.push_back(std::move(action));
+    act(MembershipAction::Kind::attach, handle);
+    actions_.back().redirects = peer.redirects;
+    actions_.back().insists = peer.insists;
 }
 
 /// Attaches to the best sighting if it is time to.
 void Membership::decide(Moment at) {
     for (auto& [handle, peer] : peers_) judge(peer, at.now);
-    if (attempt_ != peer_none || (is_root() && settling(at.now))) return;
+    decide_redirect(at);
+    if (attempt_ != peer_none) return;
+    const bool settled = !is_root() || !settling(at.now);
     PeerHandle best = peer_none;
     for (const auto& [handle, peer] : peers_) {
-        if (!could_attach_to(peer) || peer.ask_not_before > at.now) continue;
-        if (!is_root() && at.now - peer.senior_since < patience(at.now)) continue;
+        if (!could_attach_to(peer) || peer.ask_not_before > at.now || waits_for_redirect(peer)) continue;
+        // Back to where we were, if not by the one that was lost: there is nothing better to wait for.
+        const bool back = lost_root_ == peer.position.root && !peer.position.has_ancestor(lost_parent_);
+        if (!settled && !back) continue;
+        if (!is_root() && at.now - peer.senior_since < patience(peer, at.now)) continue;
         if (best != peer_none) {
             const Position& other = peers_.at(best).position;
             const auto order = peer.position.root <=> other.root;
@@ -287,32 +433,11 @@ void Membership::decide(Moment at) {
     start_attach(best, peers_.at(best), at);
 }
 
-bool Membership::wants_dial(const Seed& seed) const {
-    if (seed.dialling || seed.is_self || seed.open != peer_none) return false;
-    if (!seed.leads_to) return true;
-    if (members_.contains(*seed.leads_to)) return false;
-    return std::none_of(peers_.begin(), peers_.end(),
-                        [&](const auto& entry) { return entry.second.id == *seed.leads_to; });
-}
-
-void Membership::dial_seeds(Moment at) {
-    for (Seed& seed : seeds_) {
-        if (!wants_dial(seed)) {
-            // What leads into our own fragment need not be waited for.
-            if (!seed.dialling) seed.round_done = true;
-            continue;
-        }
-        if (seed.next_dial > at.now) continue;
-        seed.dialling = true;
-        MembershipAction action;
-        action.kind = MembershipAction::Kind::dial;
-        action.address = seed.address;
-        actions_.push_back(std::move(action));
-    }
-}
-
 void Membership::tick(Moment at) {
-    dial_seeds(at);
+    for (const std::string& address : contacts_.due(at.now)) {
+        act(MembershipAction::Kind::dial, peer_none);
+        actions_.back().address = address;
+    }
     std::vector<std::pair<PeerHandle, std::string_view>> over;
     for (const auto& [handle, peer] : peers_) {
         const bool opening = peer.role == PeerRole::attaching || peer.role == PeerRole::adopting;
@@ -323,29 +448,30 @@ void Membership::tick(Moment at) {
         }
     }
     for (const auto& [handle, reason] : over) close(handle, reason, at);
+    shed(at);
     decide(at);
 }
 
 base::Instant Membership::next_deadline() const {
-    base::Instant deadline = base::instant_max;
+    base::Instant deadline = std::min(contacts_.next_due(), next_shed_);
     const auto at_most = [&](base::Instant instant) { deadline = std::min(deadline, instant); };
-    bool waiting = false;
-    for (const Seed& seed : seeds_) {
-        if (wants_dial(seed)) at_most(seed.next_dial);
-        if (!seed.round_done) waiting = true;
-    }
+    const bool waiting = is_root() && contacts_.round_open();
+    if (redirect_ && attempt_ == peer_none) at_most(redirect_->deadline);
     for (const auto& [handle, peer] : peers_) {
         if (peer.role == PeerRole::attaching || peer.role == PeerRole::adopting)
             at_most(peer.since + options_.attempt_time);
         if (peer.useless_since != base::instant_max) at_most(peer.useless_since + options_.useless_time);
-        if (attempt_ != peer_none || peer.senior_since == base::instant_max) continue;
+        if (attempt_ != peer_none) continue;
+        if (redirect_ && redirect_->target == peer.id) at_most(std::max(peer.ask_not_before, peer.since));
+        if (peer.senior_since == base::instant_max || waits_for_redirect(peer)) continue;
         if (is_root()) {
             at_most(waiting ? std::max(peer.ask_not_before, settle_until_) : peer.ask_not_before);
         } else {
             const auto parent = peers_.find(parent_);
             // Whether we are fresh may change meanwhile; then the next deadline is later.
-            const bool fresh = parent != peers_.end() &&
-                               peer.senior_since + options_.patience_fresh < parent->second.since + options_.fresh_time;
+            const bool fresh =
+                peer.was_linked || (parent != peers_.end() && peer.senior_since + options_.patience_fresh <
+                                                                  parent->second.since + options_.fresh_time);
             at_most(std::max(peer.ask_not_before,
                              peer.senior_since + (fresh ? options_.patience_fresh : options_.patience)));
         }
@@ -356,6 +482,8 @@ base::Instant Membership::next_deadline() const {
 std::vector<MembershipAction> Membership::take_actions() {
     return std::exchange(actions_, {});
 }
+
+// ---- what it is -----------------------------------------------------------------------------------------------------
 
 std::vector<GatewayId> Membership::children() const {
     std::vector<GatewayId> ids;

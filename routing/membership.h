@@ -7,13 +7,17 @@
 //     among the other's ancestors.  Else the connection stays open as a *sighting*.
 //   - Of two connections between a pair, the one that the smaller id dialled stays (an established link always does).
 //   - A member that is no root and has sighted a senior fragment for a while leaves its parent and attaches there; the
-//     old link stays as a sighting, over which the rest follows.
+//     old link stays as a sighting, over which the rest follows, without waiting as long again.
 //   - Who finds its own id among its ancestors lets go of its parent and is a root.
-//   - A root dials its `join` addresses for ever; any other member those that do not lead into its own fragment.
+//   - A root looks for a parent for ever, any other member for fragments beyond its own: contacts.h.
+//   - A parent with max_children sends others on to a child, chosen by region, round trip and how many are behind it.
+//     Who was sent on dials there and asks; if that comes to nothing it comes back and *insists*, and is taken.  So is
+//     who was sent on redirects_max times.  A parent that has more children than it wants sends the youngest on, one a
+//     minute: that one looks whether it can get there before it leaves.
 //
 // A fresh root waits for its first round of dials to end before it attaches to anybody (at most settle_time), so that a
-// gateway that restarts between two others finds its parent before it becomes the child of its former child.
-// Not here yet: spares, redirects by max_children; `position` has what they need.
+// gateway that restarts between two others finds its parent before it becomes the child of its former child.  Who sees
+// the fragment again that was its own a moment ago does not wait.
 // Leaves to others: HELLO and its proofs, lanes, bytes (peer::PeerSession), and everything about interest.
 #pragma once
 
@@ -26,8 +30,8 @@
 #include <string_view>
 #include <vector>
 
-#include "routing/base/prng.h"
 #include "routing/base/time.h"
+#include "routing/contacts.h"
 #include "routing/types.h"
 
 namespace routing {
@@ -50,32 +54,29 @@ struct Position {
 
 /// Deepest place in a tree.  Unit: links.  Source: trees of up to 256 gateways (DESIGN 4.4), were they all in one row.
 inline constexpr std::size_t ancestors_max = 256;
-/// Open sightings.  Own choice: dials are rare and a parent has at most tens of children.
-inline constexpr std::size_t sightings_max = 64;
+/// Open sightings.  Source: all of a tree of 256 gateways may knock at one door when it opens.
+inline constexpr std::size_t sightings_max = 256;
+/// Who was sent on so often is taken above the limit.  Source: DESIGN 4.6.
+inline constexpr std::uint32_t redirects_max = 8;
 
 struct MembershipOptions {
     std::vector<std::string> join;  ///< addresses that lead to members
-    /// A root's dials: first pause after a failure, and the longest.  Short, so that a gateway that was restarted is
-    /// found again in about a second; a refused connect costs next to nothing.  Jitter of a quarter is added.
-    base::Duration redial_min = std::chrono::milliseconds(100);
-    base::Duration redial_max = std::chrono::seconds(1);
-    /// Dials of a member that is no root, to addresses outside its fragment.  DESIGN 4.6 says 30 s; that is for trees
-    /// with spares.  Until then such a dial is the only way by which two fragments meet.
-    base::Duration probe_interval = std::chrono::seconds(2);
+    ContactOptions contacts;
+    /// Above it others are sent on.  Source: DESIGN 4.6.
+    std::size_t max_children = 10;
     base::Duration settle_time = std::chrono::seconds(1);
     /// How long a member looks at a senior fragment before it moves there.  Source: DESIGN 4.6.
     base::Duration patience = std::chrono::seconds(5);
-    /// The same while it has had its parent for less than `fresh_time`: who has just come leaves nothing behind.
+    /// The same while it has had its parent for less than `fresh_time` (who has just come leaves nothing behind), and
+    /// where a former neighbour has gone ahead (it has waited already).
     base::Duration patience_fresh = std::chrono::milliseconds(300);
     base::Duration fresh_time = std::chrono::seconds(10);
     base::Duration attempt_time = std::chrono::seconds(5);          ///< from Attach to established
     base::Duration refused_pause = std::chrono::milliseconds(500);  ///< before the same peer is asked again
-    base::Duration useless_time = std::chrono::seconds(5);  ///< a sighting into the own fragment is closed after this
+    base::Duration useless_time = std::chrono::seconds(5);   ///< a sighting into the own fragment is closed after this
+    base::Duration redirect_time = std::chrono::seconds(6);  ///< to get where one was sent: a dial and a handshake
+    base::Duration shed_interval = std::chrono::minutes(1);  ///< between children that are sent on.  Source: DESIGN 4.6
 };
-
-/// A proven connection, as the owner numbers it; never reused within a process.
-using PeerHandle = std::uint64_t;
-inline constexpr PeerHandle peer_none = 0;
 
 /// Now, by both clocks.
 struct Moment {
@@ -83,19 +84,38 @@ struct Moment {
     base::WallMillis wall = 0;
 };
 
+/// What is known of the other end beside its position; decides where others are sent.
+struct PeerFacts {
+    std::string region;
+    std::string address;          ///< where others can dial it; empty: nowhere
+    base::Duration round_trip{};  ///< 0: not measured
+    std::size_t behind = 0;       ///< gateways that are reached by this link
+    bool can_be_sent = false;     ///< it understands redirects
+};
+
 /// What the owner is to do, in order.
 struct MembershipAction {
     enum class Kind : std::uint8_t {
-        dial,    ///< connect to `address`, say HELLO; then met(), or dial_failed()
-        attach,  ///< ask `peer` to take us as its child; then established() or attach_refused()
-        detach,  ///< let go of the parent `peer`: its data lanes end, the connection stays as a sighting
-        close,   ///< close the connection (no gone() follows); `reason` for the log
-        moved,   ///< position() changed: tell every open connection
+        dial,      ///< connect to `address`, say HELLO; then met(), or dial_failed()
+        attach,    ///< ask `peer` to take us as its child; then established(), attach_refused() or redirected()
+        detach,    ///< let go of the parent `peer`: its data lanes end, the connection stays as a sighting
+        redirect,  ///< tell the child `peer` to go to `address`
+        close,     ///< close the connection (no gone() follows); `reason` for the log
+        moved,     ///< position() changed: tell every open connection
     };
     Kind kind = Kind::dial;
     PeerHandle peer = peer_none;
     std::string address;
     std::string_view reason;
+    std::uint32_t redirects = 0;  ///< attach: how often we were sent on
+    bool insists = false;         ///< attach: we were sent on from there, and came back
+};
+
+/// The answer to who asks to become a child.
+struct Adoption {
+    std::string_view refused;  ///< why not; empty: yes, or
+    std::string redirect;      ///< go there instead
+    [[nodiscard]] bool taken() const { return refused.empty() && redirect.empty(); }
 };
 
 enum class PeerRole : std::uint8_t {
@@ -116,14 +136,17 @@ class Membership {
     /// id and ourselves.
     /// `address`: what was dialled (empty: it dialled us).
     void met(PeerHandle peer, const GatewayId& id, std::string_view address, Position position, Moment at);
-    /// The dial of `address` ended before met().  `is_self`: it leads to ourselves and is not dialled again.
-    void dial_failed(std::string_view address, bool is_self, Moment at);
+    /// The dial of `address` ended before met().
+    void dial_failed(std::string_view address, DialEnd how, Moment at);
     /// The other end's position changed.
     void told(PeerHandle peer, Position position, Moment at);
-    /// It asks to become our child.  Empty: yes, and it is adopting now.  Else why not; it stays as it was.
-    [[nodiscard]] std::string_view adopt(PeerHandle peer, Moment at);
+    /// It asks to become our child, and is adopting now if it is taken; else it stays as it was.
+    /// `redirects`, `insists`: see MembershipAction.
+    [[nodiscard]] Adoption adopt(PeerHandle peer, std::uint32_t redirects, bool insists, Moment at);
     /// Our Attach was refused.
     void attach_refused(PeerHandle peer, Moment at);
+    /// It sends us on to `address`: in answer to our Attach, or because it has too many children.
+    void redirected(PeerHandle peer, std::string_view address, Moment at);
     /// The session stands: an attaching peer is our parent now, an adopting one our child.
     void established(PeerHandle peer, Moment at);
     /// Our child let go of us, or either end gave up the data lanes; the connection stays as a sighting.
@@ -131,7 +154,12 @@ class Membership {
     /// The connection is closed.
     void gone(PeerHandle peer, Moment at);
     /// Who is reachable in the tree right now.
-    void set_members(std::set<GatewayId> members) { members_ = std::move(members); }
+    void set_members(std::set<GatewayId> members, Moment at) { contacts_.set_members(std::move(members), at.now); }
+    /// While we have a parent: who could take its place, best first.
+    void set_spares(std::vector<GatewayId> spares) { contacts_.set_spares(std::move(spares)); }
+    /// All members whose address is known; this gateway not among them.
+    void set_known(const std::vector<KnownMember>& known, Moment at) { contacts_.set_known(known, at.now); }
+    void set_facts(PeerHandle peer, PeerFacts facts);
 
     void tick(Moment at);
     [[nodiscard]] base::Instant next_deadline() const;
@@ -145,6 +173,9 @@ class Membership {
     [[nodiscard]] PeerHandle parent() const { return parent_; }
     /// Children, ascending by id.
     [[nodiscard]] std::vector<GatewayId> children() const;
+    /// As many children as are wanted, or about to be.
+    [[nodiscard]] bool full() const { return children_and_coming() >= options_.max_children; }
+    [[nodiscard]] bool over_full() const { return children_and_coming() > options_.max_children; }
     [[nodiscard]] std::optional<GatewayId> parent_id() const;
     [[nodiscard]] std::optional<PeerRole> role(PeerHandle peer) const;
 
@@ -153,49 +184,68 @@ class Membership {
         GatewayId id;
         std::string address;  ///< empty: it dialled us
         Position position;
+        PeerFacts facts;
         PeerRole role = PeerRole::sighting;
+        bool was_linked = false;                          ///< it was our parent or child
+        bool insists = false;                             ///< it sent us on, and that came to nothing
+        std::uint32_t redirects = 0;                      ///< how often we were sent on, up to this one
         base::Instant since{};                            ///< in this role
         base::Instant senior_since = base::instant_max;   ///< its fragment has been senior to ours since
         base::Instant useless_since = base::instant_max;  ///< it has been in our fragment since
         base::Instant ask_not_before{};
+        base::Instant sent_on_at{};  ///< a child: when it was last told to go elsewhere
+        std::size_t sent_there = 0;  ///< a child: how many were sent to it since its facts were set
     };
-    struct Seed {
+    /// Where we were sent.
+    struct Redirect {
+        PeerHandle from = peer_none;
+        Claim root;  ///< of its fragment
         std::string address;
-        base::Instant next_dial{};
-        base::Duration pause{};
-        bool dialling = false;
-        bool round_done = false;  ///< the first dial since we are a root has ended
-        bool is_self = false;
-        PeerHandle open = peer_none;
-        std::optional<GatewayId> leads_to;
+        std::uint32_t count = 0;
+        base::Instant deadline;
+        std::optional<GatewayId> target;  ///< who is there
     };
 
     void become_root(Moment at);
     void set_position(Position position);
     void follow_parent(Moment at);
     void decide(Moment at);
+    void decide_redirect(Moment at);
+    void give_up_redirect(Moment at);
     void start_attach(PeerHandle handle, Peer& peer, Moment at);
     void leave_parent(std::string_view reason, Moment at);
+    void lose_parent(const GatewayId& parent, Moment at);
     void close(PeerHandle handle, std::string_view reason, Moment at);
     void forget(PeerHandle handle, Moment at);
-    void dial_seeds(Moment at);
-    [[nodiscard]] base::Duration jittered(base::Duration pause);
+    void make_sighting(Peer& peer, Moment at);
+    void shed(Moment at);
+    [[nodiscard]] std::size_t children_and_coming() const;
+    [[nodiscard]] Peer* place_for(const Peer& asker);
+    [[nodiscard]] Peer* find(PeerHandle handle);
+    [[nodiscard]] PeerHandle handle_of(const GatewayId& id) const;
+    /// A root that was sent on asks nobody else of that fragment meanwhile.
+    [[nodiscard]] bool waits_for_redirect(const Peer& peer) const {
+        return redirect_ && is_root() && peer.position.root == redirect_->root;
+    }
     [[nodiscard]] bool could_attach_to(const Peer& peer) const;
-    [[nodiscard]] base::Duration patience(base::Instant now) const;
-    [[nodiscard]] bool wants_dial(const Seed& seed) const;
+    [[nodiscard]] base::Duration patience(const Peer& peer, base::Instant now) const;
     void judge(Peer& peer, base::Instant now) const;
+    void act(MembershipAction::Kind kind, PeerHandle peer, std::string_view reason = {});
 
     MembershipOptions options_;
     GatewayId self_;
+    Contacts contacts_;
     base::Prng prng_;
     Position position_;
     PeerHandle parent_ = peer_none;
     PeerHandle attempt_ = peer_none;
     base::WallMillis last_claim_ = 0;
     base::Instant settle_until_{};
+    std::optional<Claim> lost_root_;  ///< of the fragment that was ours until our parent was lost
+    GatewayId lost_parent_;
+    std::optional<Redirect> redirect_;
+    base::Instant next_shed_ = base::instant_max;
     std::map<PeerHandle, Peer> peers_;
-    std::vector<Seed> seeds_;
-    std::set<GatewayId> members_;
     std::vector<MembershipAction> actions_;
 };
 

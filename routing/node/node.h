@@ -276,6 +276,7 @@ class Node final : private peer::TreeEvents {
     void identity_changed(std::uint64_t incarnation, Prime prime, base::WallMillis claimed_at) override {
         host_.identity_changed(incarnation, prime, claimed_at);
     }
+    void members_known(const std::vector<KnownMember>& members) override { host_.members_known(members); }
     void log_changed(GatewayIndex) override {}  // durable interest is remembered row by row (queue::Durable)
     void log(peer::LogLevel level, std::string_view text) override { host_.log(level, text); }
     void advisory(std::string_view kind, std::string_view json) override;

@@ -67,6 +67,9 @@ class NodeHost : public peer::TreeHost {
     /// Persist both for TreeOptions of the next start.
     virtual void identity_changed(std::uint64_t incarnation, Prime prime, base::WallMillis claimed_at) = 0;
 
+    /// Persist for TreeOptions::known_members of the next start, best effort: where members of the tree can be dialled.
+    virtual void members_known(const std::vector<KnownMember>& members) = 0;
+
     virtual void log(peer::LogLevel level, std::string_view text) = 0;
 
     /// Matches of all shards' routers so far, for `tree status`.

@@ -81,6 +81,7 @@ struct Channel {
     bool ending = false;                         ///< nothing more is read; closed at `deadline`
     bool closed = false;                         ///< gone; the object goes at the end of the turn
     bool pressed = false;                        ///< volatile: over its bound, not yet under half of it
+    bool refuses_records = false;                ///< volatile: not all logs are on it yet; records are dropped
     bool paused = false;                         ///< reading is paused for back-pressure
     base::Instant deadline = base::instant_max;  ///< newcomer or ending: closed then; paused: resumed then
     base::Instant pause_not_before{};

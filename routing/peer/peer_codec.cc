@@ -44,6 +44,12 @@ class BodyReader {
 
     /// The outer array: at least `known` elements.
     void open(std::uint32_t known) { extra_ = pack_.array(known, std::max(known, elements_max)) - known; }
+    /// True if one more element is there, which earlier versions did not send.
+    bool more() {
+        if (!pack_.ok() || extra_ == 0) return false;
+        --extra_;
+        return true;
+    }
 
     GatewayId id() {
         const base::ByteView bytes = pack_.bin_exact(id_bytes);
@@ -157,12 +163,13 @@ void append_header(base::Bytes& out, const FrameHeader& header) {
 
 void encode(base::Bytes& out, const Hello& hello) {
     frame(out, FrameKind::hello, [&](PackWriter& w) {
-        w.array(13).uint(hello.version_min).uint(hello.version_max).str(hello.tree).bin(hello.id.view());
+        w.array(14).uint(hello.version_min).uint(hello.version_max).str(hello.tree).bin(hello.id.view());
         w.str(hello.name).bin(view_of(hello.nonce)).uint(hello.boot).uint(hello.incarnation);
         write_claim(w, hello.position.root);
         write_ids(w, hello.position.ancestors);
         w.str(hello.advertise).array(hello.capabilities.size());
         for (const std::string& capability : hello.capabilities) w.str(capability);
+        w.str(hello.region);
     });
 }
 
@@ -172,9 +179,9 @@ void encode(base::Bytes& out, const Proof& proof) {
 
 void encode(base::Bytes& out, const Attach& attach) {
     frame(out, FrameKind::attach, [&](PackWriter& w) {
-        w.array(3);
+        w.array(5);
         write_claim(w, attach.claim);
-        w.uint(attach.incarnation);
+        w.uint(attach.incarnation).uint(attach.redirects).boolean(attach.insists);
     });
 }
 
@@ -275,6 +282,7 @@ Decoded<Hello> decode_hello(base::ByteView body) {
     hello.advertise = in.text(address_bytes_max);
     const std::uint32_t count = in.pack().array(0, capabilities_max);
     for (std::uint32_t i = 0; i < count && in.pack().ok(); ++i) hello.capabilities.push_back(in.text(name_bytes_max));
+    if (in.more()) hello.region = in.text(name_bytes_max);
     return in.close(std::move(hello));
 }
 
@@ -293,6 +301,8 @@ Decoded<Attach> decode_attach(base::ByteView body) {
     in.open(3);
     attach.claim = in.claim();
     attach.incarnation = in.pack().uint();
+    if (in.more()) attach.redirects = static_cast<std::uint32_t>(in.pack().uint(UINT32_MAX));
+    if (in.more()) attach.insists = in.pack().boolean();
     return in.close(attach);
 }
 

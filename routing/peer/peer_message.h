@@ -109,7 +109,7 @@ struct FrameHeader {
 };
 
 /// HELLO: [version min, version max, tree, id, name, nonce, boot, incarnation, claim ms, claim id, [ancestors],
-///         advertise, [capabilities]]
+///         advertise, [capabilities], region]
 struct Hello {
     std::uint32_t version_min = protocol_version_min;
     std::uint32_t version_max = protocol_version;
@@ -121,7 +121,8 @@ struct Hello {
     std::uint64_t incarnation = 0;                  ///< of its log
     Position position;
     std::string advertise;                  ///< where it can be dialled; empty: where it was dialled, or not at all
-    std::vector<std::string> capabilities;  ///< none yet: compression, tls, ...
+    std::vector<std::string> capabilities;  ///< what it can beside its version; unknown ones mean nothing
+    std::string region;                     ///< where it says it is; empty: nowhere in particular
     bool operator==(const Hello&) const = default;
 };
 
@@ -132,10 +133,17 @@ struct Proof {
     bool operator==(const Proof&) const = default;
 };
 
-/// ATTACH: [claim ms, claim id, incarnation]   I am a root, junior to you: be my parent.
+/// It follows a REFUSE of reason redirect; others are taken above the limit.
+inline constexpr std::string_view capability_redirect = "redirect";
+/// A data lane of a session that stands may be opened anew, alone.
+inline constexpr std::string_view capability_lane = "lane";
+
+/// ATTACH: [claim ms, claim id, incarnation, redirects, insists]   I am a root, junior to you: be my parent.
 struct Attach {
     Claim claim;
     std::uint64_t incarnation = 0;
+    std::uint32_t redirects = 0;  ///< how often it was sent on to get here
+    bool insists = false;         ///< it was sent on from here, and came back
     bool operator==(const Attach&) const = default;
 };
 
@@ -160,7 +168,7 @@ enum class RefuseReason : std::uint8_t {
     limit = 10,     ///< too many connections
     lane = 11,      ///< unknown session or token
     timeout = 12,   ///< nothing was heard for too long
-    redirect = 13,  ///< room: go to `address` instead
+    redirect = 13,  ///< no room: go to `address` instead; the connection and a link stay as they are
     shutdown = 14,  ///< this gateway ends
 };
 [[nodiscard]] std::string_view describe(RefuseReason reason);

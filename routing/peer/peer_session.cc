@@ -79,7 +79,7 @@ void PeerSession::on_control(const FrameHeader& header, base::ByteView body, bas
             // In the same order as its ANCESTORS, so a claim that differs is nonsense.
             if (attach.value().claim != theirs_.position.root || state_ != SessionState::sighting)
                 return refuse_attach("it asked with a claim that is not its own, or a link stands already");
-            return owner_.on_attach(*this);
+            return owner_.on_attach(*this, attach.value());
         }
         case FrameKind::ancestors: {
             auto ancestors = decode_ancestors(body);
@@ -155,6 +155,13 @@ void PeerSession::on_refuse(FrameKind kind, base::ByteView body) {
         owner_.log_line(LogLevel::debug, describe_other() + " does not take this gateway as a child: " + refuse.text);
         return owner_.on_attach_refused(*this);
     }
+    if (kind == FrameKind::refuse && refuse.reason == RefuseReason::redirect && proven()) {
+        const bool answer = std::exchange(asked_, false) && state_ == SessionState::sighting;
+        if (!answer && !established()) return;  // it crossed with a change of ours
+        owner_.log_line(LogLevel::info,
+                        describe_other() + " sends this gateway on to " + refuse.address + ": " + refuse.text);
+        return owner_.on_redirected(*this, refuse.address);
+    }
     refuse.text = "it says: " + refuse.text;
     owner_.end_session(*this, refuse, false);
 }
@@ -194,6 +201,20 @@ void PeerSession::refuse_attach(std::string_view why) {
     owner_.announce(control);
 }
 
+void PeerSession::redirect(std::string_view why, std::string_view address) {
+    Channel& control = *channel(Lane::control);
+    encode(control.out.frames(), FrameKind::refuse,
+           Refuse{RefuseReason::redirect, std::string{why}, std::string{address}});
+    owner_.announce(control);
+}
+
+bool PeerSession::can(std::string_view capability) const {
+    const auto has = [&](const Hello& hello) {
+        return std::find(hello.capabilities.begin(), hello.capabilities.end(), capability) != hello.capabilities.end();
+    };
+    return has(ours_) && has(theirs_);
+}
+
 void PeerSession::tell_position(const Position& position) {
     say(Ancestors{position});
 }
@@ -222,9 +243,46 @@ void PeerSession::lane_up(Lane lane, Channel& channel, base::Instant now) {
     owner_.on_established(*this);
 }
 
+void PeerSession::lane_broke(Lane lane, base::Instant now) {
+    BASE_CHECK(established() && lane != Lane::control && !lane_waiting(lane));
+    const auto i = static_cast<std::size_t>(lane);
+    auto stand_in = std::make_unique<Channel>(TransportId{0}, FrameScope::joining);
+    stand_in->session = this;
+    stand_in->lane = lane;
+    stand_in->waiting = true;  // the host knows nothing of it
+    stand_in->refuses_records = lane == Lane::volatile_;
+    channels_[i] = stand_in.get();
+    stand_ins_[i] = std::move(stand_in);
+    back_by_[i] = now + lane_back_time + lane_back_round_trips * round_trip_;
+    stuck_since_[i] = base::instant_max;
+}
+
+void PeerSession::lane_back(Lane lane, Channel& channel) {
+    const auto i = static_cast<std::size_t>(lane);
+    BASE_CHECK(lane_waiting(lane));
+    const std::unique_ptr<Channel> stand_in = std::move(stand_ins_[i]);
+    channels_[i] = &channel;
+    channel.session = this;
+    channel.lane = lane;
+    channel.reader.set_scope(lane == Lane::volatile_ ? FrameScope::volatile_ : FrameScope::durable);
+    channel.deadline = base::instant_max;
+    channel.refuses_records = stand_in->refuses_records;
+    channel.pressed = stand_in->pressed;
+    channel.out.frames().append(stand_in->out.frames());
+    arrived_[i] = 0;
+    owner_.announce(channel);
+}
+
+void PeerSession::forgive(base::Duration gap) {
+    last_heard_ += gap;
+    for (std::size_t i = 0; i < lanes; ++i)
+        if (stand_ins_[i]) back_by_[i] += gap;
+}
+
 void PeerSession::drop_lanes() {
     channels_[static_cast<std::size_t>(Lane::volatile_)] = nullptr;
     channels_[static_cast<std::size_t>(Lane::durable)] = nullptr;
+    for (std::unique_ptr<Channel>& stand_in : stand_ins_) stand_in.reset();
     welcome_ = Welcome{};
     asked_ = false;
     sync_sent = sync_heard = false;
@@ -241,7 +299,7 @@ void PeerSession::beat(base::Instant now) {
     for (std::size_t i = 0; i < lanes; ++i) {
         if (!channels_[i]) continue;
         heartbeat.arrived[i] = channels_[i]->bytes_in;
-        if (channels_[i]->paused || channels_[i]->holding)
+        if (channels_[i]->paused || channels_[i]->holding || stand_ins_[i])
             heartbeat.paused = static_cast<std::uint8_t>(heartbeat.paused | (1u << i));
     }
     say(heartbeat);
@@ -267,6 +325,7 @@ void PeerSession::on_heartbeat(base::ByteView body, base::Instant now) {
 void PeerSession::watch_lanes(const Heartbeat& heartbeat, base::Instant now) {
     for (const Lane lane : {Lane::volatile_, Lane::durable}) {
         const auto i = static_cast<std::size_t>(lane);
+        if (stand_ins_[i]) continue;
         const bool moved = heartbeat.arrived[i] != arrived_[i];
         const bool all_there = heartbeat.arrived[i] >= channels_[i]->bytes_out;
         const bool paused = (heartbeat.paused >> i & 1) != 0;
@@ -288,9 +347,16 @@ void PeerSession::tick(base::Instant now) {
     }
     if (now - last_heard_ >= patience()) return end(RefuseReason::timeout, "nothing was heard for too long", true);
     for (const Lane lane : {Lane::volatile_, Lane::durable}) {
-        const base::Instant since = stuck_since_[static_cast<std::size_t>(lane)];
-        if (since != base::instant_max && now - since >= patience())
+        const auto i = static_cast<std::size_t>(lane);
+        if (stand_ins_[i] && now >= back_by_[i])
+            return end(RefuseReason::lane,
+                       "its " + std::string{lane_name(lane)} + " lane broke and was not back in time", true);
+        if (stuck_since_[i] == base::instant_max || now - stuck_since_[i] < patience()) continue;
+        const bool again = stuck_reopened_[i] != base::Instant{} && now - stuck_reopened_[i] < stuck_again_time;
+        if (again || !can(capability_lane))
             return end(RefuseReason::timeout, "nothing arrives on its " + std::string{lane_name(lane)} + " lane", true);
+        stuck_reopened_[i] = now;
+        owner_.on_lane_stuck(*this, lane);
     }
     if (now >= next_beat_) beat(now);
 }
@@ -299,8 +365,10 @@ base::Instant PeerSession::next_deadline() const {
     if (state_ == SessionState::ended) return base::instant_max;
     if (!proven()) return started_ + handshake_time_max;
     base::Instant deadline = std::min(next_beat_, last_heard_ + patience());
-    for (const base::Instant since : stuck_since_)
-        if (since != base::instant_max) deadline = std::min(deadline, since + patience());
+    for (std::size_t i = 0; i < lanes; ++i) {
+        if (stuck_since_[i] != base::instant_max) deadline = std::min(deadline, stuck_since_[i] + patience());
+        if (stand_ins_[i]) deadline = std::min(deadline, back_by_[i]);
+    }
     return deadline;
 }
 

@@ -5,14 +5,16 @@
 //                                               ▲────────── DETACH / attach refused ──────────────────┘
 //     any state ──refused, silent, broken──► ended
 //
-// The first connection becomes the control lane.  If a data lane of an established session breaks, the session ends and
-// membership dials anew (at once, if it was the parent): a lane alone is not redialled in this version.
-// Leaves to others: what follows from it all (SessionOwner, i.e. Tree), bytes in and out of sockets.
+// The first connection becomes the control lane.  If a data lane of an established session breaks, or swallows what is
+// sent, it alone is opened anew, by who dialled the session, with the same session and token: a *stand-in* takes what
+// is written meanwhile.  If it is refused or not back in time, the session ends. Leaves to others: what follows from it
+// all (SessionOwner, i.e. Tree), bytes in and out of sockets.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +32,11 @@ inline constexpr base::Duration heartbeat_interval = std::chrono::seconds(1);
 /// Silence that ends a session, to which silence_round_trips are added.  Source: four heartbeats missed.
 inline constexpr base::Duration silence_max = std::chrono::seconds(4);
 inline constexpr int silence_round_trips = 4;
+/// A data lane that broke must be back after this, to which lane_back_round_trips are added.  Source: DESIGN 4.6.
+inline constexpr base::Duration lane_back_time = std::chrono::milliseconds(300);
+inline constexpr int lane_back_round_trips = 4;
+/// A lane that swallows all again so soon after it was opened anew for that costs the session.
+inline constexpr base::Duration stuck_again_time = std::chrono::minutes(1);
 /// From the first byte to both proven.
 inline constexpr base::Duration handshake_time_max = std::chrono::seconds(3);
 
@@ -48,11 +55,15 @@ class SessionOwner {
     virtual void on_proven(PeerSession& session) = 0;
     virtual void on_told(PeerSession& session) = 0;
     /// It asks to be our child.
-    virtual void on_attach(PeerSession& session) = 0;
+    virtual void on_attach(PeerSession& session, const Attach& attach) = 0;
     virtual void on_attach_refused(PeerSession& session) = 0;
+    /// It has no room for us (any more): `address` may.
+    virtual void on_redirected(PeerSession& session, std::string_view address) = 0;
     /// session id and token are known: open (if we dialled) or await the other lanes.
     virtual void on_joining(PeerSession& session) = 0;
     virtual void on_established(PeerSession& session) = 0;
+    /// Nothing arrives on this lane although the other end reads it: open it anew.
+    virtual void on_lane_stuck(PeerSession& session, Lane lane) = 0;
     /// The other end let go: its data lanes end.
     virtual void on_detached(PeerSession& session) = 0;
     virtual void on_to_gateway(const ToGateway& message) = 0;
@@ -77,18 +88,26 @@ class PeerSession {
     /// Bytes came in on any lane: it is alive.
     void heard(base::Instant now) { last_heard_ = now; }
     /// We were not run for `gap`: silence of that time was ours.
-    void forgive(base::Duration gap) { last_heard_ += gap; }
+    void forgive(base::Duration gap);
 
     /// Asks the other end to be our parent.
     void ask(const Attach& attach);
     /// Takes the other end as a child: draws session and token.
     void welcome(std::string_view lane_address);
     void refuse_attach(std::string_view why);
+    /// Sends the other end on, whether it asked or is a child.
+    void redirect(std::string_view why, std::string_view address);
     void tell_position(const Position& position);
     /// Lets go: DETACH, then this is a sighting.  The owner takes the data lanes away.
     void detach();
     /// A data lane is connected at both ends.
     void lane_up(Lane lane, Channel& channel, base::Instant now);
+    /// An established session's lane has lost its connection: a stand-in takes its place, until lane_back.
+    void lane_broke(Lane lane, base::Instant now);
+    /// It has a new one: what was written meanwhile goes out on it.
+    void lane_back(Lane lane, Channel& channel);
+    /// Broken and not yet back.
+    [[nodiscard]] bool lane_waiting(Lane lane) const { return stand_ins_[static_cast<std::size_t>(lane)] != nullptr; }
     /// The data lanes are gone; back to a sighting.
     void drop_lanes();
     void set_ended() { state_ = SessionState::ended; }
@@ -112,6 +131,8 @@ class PeerSession {
     [[nodiscard]] LinkSession session() const { return welcome_.session; }
     [[nodiscard]] const Welcome& joining_by() const { return welcome_; }
     [[nodiscard]] base::Duration round_trip() const { return round_trip_; }
+    /// Both ends know of `capability`.
+    [[nodiscard]] bool can(std::string_view capability) const;
 
     // --- Kept here for the Tree -------------------------------------------------------------------------------------
     LinkIndex link = link_none;            ///< of an established session
@@ -142,7 +163,10 @@ class PeerSession {
     SessionOwner& owner_;
     PeerHandle handle_;
     std::string address_;
-    std::array<Channel*, lanes> channels_{};
+    std::array<Channel*, lanes> channels_{};  ///< a stand-in while a lane is broken
+    std::array<std::unique_ptr<Channel>, lanes> stand_ins_;
+    std::array<base::Instant, lanes> back_by_{};         ///< of lanes with a stand-in
+    std::array<base::Instant, lanes> stuck_reopened_{};  ///< when it was last opened anew because nothing arrived
     SessionState state_ = SessionState::greeting;
     Hello ours_;
     Hello theirs_;

@@ -14,10 +14,12 @@ namespace {
 MembershipOptions membership_options(const TreeOptions& options) {
     MembershipOptions result;
     result.join = options.join;
+    result.max_children = std::max<std::size_t>(options.max_children, 1);
     if (options.fast_timers) {
-        result.redial_min /= 10;
-        result.redial_max /= 10;
-        result.probe_interval /= 10;
+        for (base::Duration* time :
+             {&result.contacts.redial_min, &result.contacts.redial_max, &result.contacts.member_redial_min,
+              &result.contacts.member_redial_max, &result.contacts.probe_min, &result.contacts.probe_max})
+            *time /= 10;
         result.patience /= 10;
         result.patience_fresh /= 10;
     }
@@ -181,7 +183,11 @@ bool Tree::Core::on_frame(Channel& channel) {
     const auto kind = static_cast<FrameKind>(header.kind);
     if (channel.reader.scope() == FrameScope::joining) {
         if (kind == FrameKind::lane_ok) {
-            session->lane_up(channel.lane, channel, now_);
+            if (!session->lane_waiting(channel.lane)) {
+                session->lane_up(channel.lane, channel, now_);
+            } else {
+                lane_back(*session, channel.lane, channel);
+            }
             return true;
         }
     } else if (channel.lane == Lane::volatile_ && kind != FrameKind::refuse && kind != FrameKind::goodbye) {
@@ -250,7 +256,10 @@ void Tree::Core::tick() {
     tick_channels();
     tick_weights();
     tick_digests();
-    if (running_) membership_.tick(at());
+    if (running_) {
+        if (membership_.over_full()) set_facts();
+        membership_.tick(at());
+    }
 }
 
 base::Instant Tree::Core::next_deadline() const {
@@ -263,6 +272,7 @@ base::Instant Tree::Core::next_deadline() const {
     for (const auto& [transport, pending] : dials_) deadline = std::min(deadline, pending.deadline);
     for (const auto& [key, wait] : weights_)
         if (wait.pending) deadline = std::min(deadline, wait.due);
+    if (known_dirty_) deadline = std::min(deadline, next_known_);
     return std::min(deadline, next_digest_);
 }
 
@@ -276,6 +286,7 @@ void Tree::Core::settle() {
         read_held();
         flush_own();
         refresh_topology();
+        refresh_known();
         if (primes_dirty_) resolve_prime_clash();
         const std::size_t before = sessions_.size() + dials_.size();
         run_membership();

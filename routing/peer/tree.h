@@ -23,12 +23,16 @@
 
 #include "routing/base/bytes.h"
 #include "routing/base/time.h"
+#include "routing/contacts.h"
 #include "routing/gateway_registry.h"
 #include "routing/peer/lane.h"
 #include "routing/target_sets.h"
 #include "routing/types.h"
 
 namespace routing::peer {
+
+/// members_known() is told at most this often.  Own choice: a file is written for it.
+inline constexpr base::Duration known_members_interval = std::chrono::seconds(1);
 
 class PathEngine;
 struct VolatileDelivery;  // path_engine.h
@@ -106,6 +110,9 @@ class TreeEvents {
     /// Another gateway's log changed: persist Tree::log_snapshot(gateway) some time, where durable messages are kept.
     virtual void log_changed(GatewayIndex gateway) = 0;
     virtual void log(LogLevel level, std::string_view text) = 0;
+    /// The members whose address is known, this gateway not among them, ascending by id: persist it (best effort) for
+    /// TreeOptions::known_members of the next start.  At most once in known_members_interval.
+    virtual void members_known(const std::vector<KnownMember>& members) = 0;
     /// For `$TREE.ADV.<kind>`; `json` is one object.  Kinds: link, prime, refused.
     virtual void advisory(std::string_view kind, std::string_view json) = 0;
 };
@@ -116,6 +123,9 @@ struct TreeOptions {
     std::string tree = "treegate";  ///< the tree's name; others are refused
     std::string advertise;          ///< host:port that others can dial; empty: unknown
     std::vector<std::string> join;  ///< host:port of members
+    std::string region;             ///< where this gateway is; others of the region are preferred as neighbours
+    std::size_t max_children = 10;  ///< above it others are sent on.  Source: DESIGN 4.6
+    std::vector<KnownMember> known_members;  ///< what members_known() told last
     /// What a peer that dialled us dials for a link's other two lanes; empty: what it dialled before.  For a listener
     /// behind an address that leads to several gateways.
     std::string lane_address;
@@ -163,8 +173,9 @@ struct LinkStatus {
 /// Counted over the life of the process.
 struct TreeCounters {
     std::uint64_t links_established = 0, links_lost = 0, dials = 0, dials_failed = 0;
-    std::uint64_t refused = 0;          ///< connections that either end refused
-    std::uint64_t protocol_errors = 0;  ///< connections closed for what they sent
+    std::uint64_t lanes_broken = 0, lanes_back = 0;  ///< data lanes of established links, opened anew alone
+    std::uint64_t refused = 0;                       ///< connections that either end refused
+    std::uint64_t protocol_errors = 0;               ///< connections closed for what they sent
     std::uint64_t log_updates_in = 0, log_updates_out = 0, repairs = 0;
     std::uint64_t records_refused = 0;  ///< dropped because a lane was full
     std::uint64_t reading_pauses = 0;   ///< of a neighbour's volatile lane, because the way on was full

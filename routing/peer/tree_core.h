@@ -96,10 +96,12 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     void announce(Channel& channel) override;
     void on_proven(PeerSession& session) override;
     void on_told(PeerSession& session) override;
-    void on_attach(PeerSession& session) override;
+    void on_attach(PeerSession& session, const Attach& attach) override;
     void on_attach_refused(PeerSession& session) override;
+    void on_redirected(PeerSession& session, std::string_view address) override;
     void on_joining(PeerSession& session) override;
     void on_established(PeerSession& session) override;
+    void on_lane_stuck(PeerSession& session, Lane lane) override;
     void on_detached(PeerSession& session) override;
     void on_to_gateway(const ToGateway& message) override;
     void end_session(PeerSession& session, const Refuse& why, bool tell) override;
@@ -153,11 +155,14 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     // tree_links.cc
     void run_membership();
     void dial(const std::string& address);
-    void dial_failed(const std::string& address, std::string_view reason, bool is_self);
+    void dial_failed(const std::string& address, std::string_view reason, DialEnd how);
+    void set_facts();
     void first_frame(Channel& channel);
     void place_lane(Channel& channel, const LaneHello& hello);
     void place_waiting_lanes(PeerSession& session);
-    void dial_lanes(PeerSession& session);
+    void dial_lane(PeerSession& session, Lane lane);
+    void break_lane(PeerSession& session, Lane lane);
+    void lane_back(PeerSession& session, Lane lane, Channel& channel);
     void leave(PeerSession& session, std::string_view reason);
     void close_lanes(PeerSession& session, bool at_once);
     void read_held();
@@ -182,6 +187,8 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     void log_applied(GatewayIndex gateway, const GatewayLog& log, const LogVersion& before);
     void make_room();
     void refresh_topology();
+    void refresh_known();
+    [[nodiscard]] std::vector<GatewayId> spares() const;
     void resolve_prime_clash();
     void hear_of_myself(const LogVersion& heard);
     void broken_sync(PeerSession& session, PeerError error, std::string_view frame);
@@ -211,6 +218,9 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     bool full_told_ = false;
     bool topology_dirty_ = false;
     bool primes_dirty_ = false;
+    bool known_dirty_ = true;
+    base::Instant next_known_{};
+    std::vector<KnownMember> known_;  ///< as told last
     bool durable_dirty_ = false;
     bool syncing_told_ = false;
     bool press_changed_ = false;

@@ -16,6 +16,11 @@ FrameBuffer& Tree::Core::lane(LinkIndex link, Lane lane) {
 
 FrameBuffer* Tree::Core::lane_for_record(LinkIndex link, Lane lane, std::size_t bytes) {
     Channel& channel = *links_[link]->channel(lane);
+    if (channel.refuses_records) {  // in flight on a broken lane: lost and counted
+        ++counters_.records_refused;
+        on_press(channel);
+        return nullptr;
+    }
     const std::size_t unsent = channel.unsent() + bytes;
     if (lane == Lane::durable) {
         // One record always fits an empty lane, however long it is.
@@ -60,7 +65,8 @@ void Tree::Core::release_press() {
     if (!press_changed_) return;
     press_changed_ = false;
     bool pressed = false;
-    for (const auto& [transport, channel] : channels_) pressed = pressed || (channel->pressed && !channel->closed);
+    for (const PeerSession* session : links_)
+        pressed = pressed || (session && session->channel(Lane::volatile_)->pressed);
     if (!pressed) {
         for (const auto& [transport, channel] : channels_) {
             if (!channel->paused || channel->holding || channel->closed) continue;

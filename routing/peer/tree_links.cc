@@ -59,6 +59,8 @@ Hello Tree::Core::make_hello() {
     hello.incarnation = book_.own().version().incarnation;
     hello.position = membership_.position();
     hello.advertise = options_.advertise;
+    hello.region = options_.region;
+    hello.capabilities = {std::string{capability_redirect}, std::string{capability_lane}};
     return hello;
 }
 
@@ -86,7 +88,15 @@ void Tree::Core::run_membership() {
                     if (other->proven()) other->tell_position(membership_.position());
                 break;
             case MembershipAction::Kind::attach:
-                if (session) session->ask(Attach{membership_.position().root, book_.own().version().incarnation});
+                if (session)
+                    session->ask(Attach{membership_.position().root, book_.own().version().incarnation,
+                                        action.redirects, action.insists});
+                break;
+            case MembershipAction::Kind::redirect:
+                if (!session) break;
+                log_line(LogLevel::info, session->describe_other() + ", a child, is sent on to " + action.address +
+                                             ": " + std::string{action.reason});
+                session->redirect(action.reason, action.address);
                 break;
             case MembershipAction::Kind::detach:
                 if (session) leave(*session, action.reason);
@@ -130,7 +140,8 @@ void Tree::Core::on_dialed(TransportId transport, bool connected, std::string_vi
         return greeting.greet();
     }
     PeerSession* session = session_of(pending.session);
-    if (!session || session->state() != SessionState::joining || session->session() != pending.joining)
+    if (!session || session->session() != pending.joining ||
+        (session->state() != SessionState::joining && !session->lane_waiting(pending.lane)))
         return close_channel(channel);
     channel.session = session;
     channel.lane = pending.lane;
@@ -144,9 +155,10 @@ void Tree::Core::drop_dial(std::map<TransportId, Dial>::iterator found, std::str
     const Dial pending = found->second;
     dials_.erase(found);
     ++counters_.dials_failed;
-    if (pending.session == peer_none) return dial_failed(pending.address, reason, false);
+    if (pending.session == peer_none) return dial_failed(pending.address, reason, DialEnd::failed);
     PeerSession* session = session_of(pending.session);
-    if (session && session->session() == pending.joining)
+    if (session && session->session() == pending.joining &&
+        (session->state() == SessionState::joining || session->lane_waiting(pending.lane)))
         end_session(*session,
                     Refuse{RefuseReason::lane,
                            "its " + std::string{lane_name(pending.lane)} + " lane at " + pending.address +
@@ -155,9 +167,9 @@ void Tree::Core::drop_dial(std::map<TransportId, Dial>::iterator found, std::str
                     true);
 }
 
-void Tree::Core::dial_failed(const std::string& address, std::string_view reason, bool is_self) {
+void Tree::Core::dial_failed(const std::string& address, std::string_view reason, DialEnd how) {
     log_line(LogLevel::debug, "no link to " + address + ": " + std::string{reason});
-    membership_.dial_failed(address, is_self, at());
+    membership_.dial_failed(address, how, at());
 }
 
 // ---- newcomers ------------------------------------------------------------------------------------------------------
@@ -185,15 +197,19 @@ void Tree::Core::first_frame(Channel& channel) {
 
 void Tree::Core::place_lane(Channel& channel, const LaneHello& hello) {
     for (const auto& [handle, session] : sessions_) {
-        if (session->state() != SessionState::joining || session->we_dialled()) continue;
-        if (session->session() != hello.session) continue;
-        if (session->joining_by().token != hello.token || session->channel(hello.lane))
+        if (session->we_dialled() || session->session() != hello.session) continue;
+        const bool joining = session->state() == SessionState::joining;
+        if (!joining && !(session->established() && session->can(capability_lane))) continue;
+        if (session->joining_by().token != hello.token || (joining && session->channel(hello.lane)))
             return refuse_channel(channel, RefuseReason::lane, describe(RefuseReason::lane));
         channel.newcomer = false;
         --newcomers_;
         encode_empty(channel.out.frames(), FrameKind::lane_ok);
         announce(channel);
-        return session->lane_up(hello.lane, channel, now_);
+        if (joining) return session->lane_up(hello.lane, channel, now_);
+        // The other end may have seen first that it broke.
+        if (!session->lane_waiting(hello.lane)) break_lane(*session, hello.lane);
+        return lane_back(*session, hello.lane, channel);
     }
     // It may have overtaken the WELCOME that announces it.
     channel.holding = true;
@@ -253,10 +269,37 @@ void Tree::Core::on_told(PeerSession& session) {
     if (session.met) membership_.told(session.handle(), session.other().position, at());
 }
 
-void Tree::Core::on_attach(PeerSession& session) {
-    const std::string_view why = membership_.adopt(session.handle(), at());
-    if (why.empty()) return session.welcome(options_.lane_address);
-    session.refuse_attach(why);
+void Tree::Core::on_attach(PeerSession& session, const Attach& attach) {
+    if (membership_.full()) set_facts();
+    // Who does not understand a redirect would ask for ever.
+    const bool insists = attach.insists || !session.can(capability_redirect);
+    const Adoption answer = membership_.adopt(session.handle(), attach.redirects, insists, at());
+    if (answer.taken()) return session.welcome(options_.lane_address);
+    if (!answer.refused.empty()) return session.refuse_attach(answer.refused);
+    log_line(LogLevel::info, session.describe_other() + " is sent on to " + answer.redirect + ": there are " +
+                                 std::to_string(membership_.children().size()) + " children here");
+    session.redirect("no room for more children", answer.redirect);
+}
+
+void Tree::Core::on_redirected(PeerSession& session, std::string_view address) {
+    membership_.redirected(session.handle(), address, at());
+}
+
+/// What membership must know of neighbours to send others on.
+void Tree::Core::set_facts() {
+    std::map<GatewayIndex, std::size_t> behind;
+    for (const GatewayIndex gateway : topology_.members())
+        if (gateway != gateway_self) ++behind[topology_.next_hop(gateway)];
+    for (const auto& [handle, session] : sessions_) {
+        if (!session->met) continue;
+        PeerFacts facts;
+        facts.region = session->other().region;
+        facts.address = session->other().advertise.empty() ? session->address() : session->other().advertise;
+        facts.round_trip = session->round_trip();
+        facts.behind = session->established() ? behind[session->gateway] : 0;
+        facts.can_be_sent = session->can(capability_redirect);
+        membership_.set_facts(handle, std::move(facts));
+    }
 }
 
 void Tree::Core::on_attach_refused(PeerSession& session) {
@@ -264,23 +307,55 @@ void Tree::Core::on_attach_refused(PeerSession& session) {
 }
 
 void Tree::Core::on_joining(PeerSession& session) {
-    if (session.we_dialled()) return dial_lanes(session);
-    place_waiting_lanes(session);
+    if (!session.we_dialled()) return place_waiting_lanes(session);
+    dial_lane(session, Lane::volatile_);
+    dial_lane(session, Lane::durable);
 }
 
-void Tree::Core::dial_lanes(PeerSession& session) {
+void Tree::Core::dial_lane(PeerSession& session, Lane lane) {
     const std::string& named = session.joining_by().lane_address;
-    for (const Lane lane : {Lane::volatile_, Lane::durable}) {
-        Dial pending;
-        pending.address = named.empty() ? session.address() : named;
-        pending.session = session.handle();
-        pending.joining = session.session();
-        pending.lane = lane;
-        pending.deadline = now_ + dial_time_max;
-        ++counters_.dials;
-        const TransportId transport = host_.dial(pending.address);
-        dials_.emplace(transport, std::move(pending));
+    Dial pending;
+    pending.address = named.empty() ? session.address() : named;
+    pending.session = session.handle();
+    pending.joining = session.session();
+    pending.lane = lane;
+    pending.deadline = now_ + dial_time_max;
+    ++counters_.dials;
+    const TransportId transport = host_.dial(pending.address);
+    dials_.emplace(transport, std::move(pending));
+}
+
+/// A data lane of a link lost its connection: it begins anew, with fresh label tables.  The volatile one carries
+/// nothing but definitions until both ends know again what the other has of the logs, so that interest stays causal;
+/// what was in flight is lost.  The durable flows repair theirs.
+void Tree::Core::break_lane(PeerSession& session, Lane lane) {
+    Channel& old = *session.channel(lane);
+    old.out.clear();
+    close_channel(old);
+    session.lane_broke(lane, now_);
+    engine_.lane_reset(session.link, lane);
+    ++counters_.lanes_broken;
+    press_changed_ = true;
+    if (lane == Lane::volatile_) {
+        session.sync_sent = session.sync_heard = false;
+        session.digests_differ = 0;
+        session.held.clear();
     }
+    if (session.we_dialled()) dial_lane(session, lane);
+}
+
+void Tree::Core::lane_back(PeerSession& session, Lane lane, Channel& channel) {
+    session.lane_back(lane, channel);
+    ++counters_.lanes_back;
+    log_line(LogLevel::info, "link to " + session.describe_other() + ": its " + std::string{lane_name(lane)} +
+                                 " lane broke and was opened anew");
+    if (lane == Lane::volatile_) begin_sync(session);
+}
+
+void Tree::Core::on_lane_stuck(PeerSession& session, Lane lane) {
+    log_line(LogLevel::warning, "link to " + session.describe_other() + ": nothing arrives on its " +
+                                    std::string{lane_name(lane)} + " lane, which is opened anew");
+    break_lane(session, lane);
 }
 
 void Tree::Core::on_established(PeerSession& session) {
@@ -403,7 +478,12 @@ void Tree::Core::end_session(PeerSession& session, const Refuse& why, bool tell)
     if (session.met) {
         membership_.gone(session.handle(), at());
     } else if (session.we_dialled() && state != SessionState::ended) {
-        dial_failed(session.address(), why.text, why.reason == RefuseReason::myself);
+        const bool lasting = why.reason == RefuseReason::version || why.reason == RefuseReason::tree_name ||
+                             why.reason == RefuseReason::secret || why.reason == RefuseReason::proof;
+        dial_failed(session.address(), why.text,
+                    why.reason == RefuseReason::myself ? DialEnd::myself
+                    : lasting                          ? DialEnd::refused
+                                                       : DialEnd::failed);
     }
     const auto found = sessions_.find(session.handle());
     ended_.push_back(std::move(found->second));
@@ -422,6 +502,9 @@ void Tree::Core::on_closed(TransportId transport) {
     if (std::exchange(channel.newcomer, false)) --newcomers_;
     closed_.push_back(transport);
     if (!session) return;
+    if (channel.lane != Lane::control && session->established() && session->channel(channel.lane) == &channel &&
+        session->can(capability_lane))
+        return break_lane(*session, channel.lane);
     const std::string text = channel.lane == Lane::control
                                  ? std::string("the connection broke")
                                  : "its " + std::string{lane_name(channel.lane)} + " lane broke";

@@ -209,6 +209,8 @@ void Tree::Core::on_summary(PeerSession& session, const Summary& summary, bool r
     encode_empty(lane.out.frames(), FrameKind::sync_done);
     announce(lane);
     session.sync_sent = true;
+    lane.refuses_records = false;
+    if (std::exchange(lane.pressed, false)) press_changed_ = true;
 }
 
 void Tree::Core::on_log(PeerSession& session, const LogUpdate& update) {
@@ -280,6 +282,9 @@ void Tree::Core::entry_changed(GatewayIndex gateway, base::ByteView key, base::B
         case LogEntryKind::durable:
             durable_dirty_ = true;
             return;
+        case LogEntryKind::advertise:
+            known_dirty_ = true;
+            return;
         case LogEntryKind::prime: {
             const PrimeEntry prime = read_prime_value(after).value_or(PrimeEntry{});
             engine_.set_prime(gateway, prime.prime, prime.claimed_at);
@@ -330,7 +335,8 @@ void Tree::Core::refresh_topology() {
             if (links_[link] && links_[link]->gateway == topology_.next_hop(gateway)) routes.link[gateway] = link;
     }
     engine_.set_topology(std::move(routes));
-    membership_.set_members(std::move(members));
+    membership_.set_members(std::move(members), at());
+    if (!membership_.is_root()) membership_.set_spares(spares());
 
     events_.ways_changed();
     for (const GatewayIndex gateway : changed) {
@@ -341,6 +347,42 @@ void Tree::Core::refresh_topology() {
         if (!reachable) left_[gateway] = now_;
         events_.reachable(gateway, reachable, boot);
     }
+}
+
+/// Who could take the parent's place: its own parent, then its other children.
+std::vector<GatewayId> Tree::Core::spares() const {
+    std::vector<GatewayId> spares;
+    const std::vector<GatewayId>& ancestors = membership_.position().ancestors;
+    if (ancestors.empty()) return spares;
+    if (ancestors.size() > 1) spares.push_back(ancestors[1]);
+    const auto parent = registry_.find(ancestors[0]);
+    if (!parent) return spares;
+    for (const GatewayIndex sibling : topology_.neighbours(*parent)) {
+        const GatewayId& id = registry_.id(sibling);
+        if (sibling != gateway_self && (ancestors.size() < 2 || id != ancestors[1])) spares.push_back(id);
+    }
+    return spares;
+}
+
+/// Where all members can be dialled, as their logs say; of whom no log is held, as an earlier run kept it.
+void Tree::Core::refresh_known() {
+    if (!known_dirty_ || now_ < next_known_) return;
+    known_dirty_ = false;
+    next_known_ = now_ + known_members_interval;
+    std::map<GatewayId, std::string> addresses;
+    for (const KnownMember& member : options_.known_members)
+        if (!book_.find(member.id)) addresses[member.id] = member.address;
+    for (const auto& [id, log] : book_.all()) {
+        const base::ByteView address = log.find(single_key(LogEntryKind::advertise));
+        if (!address.empty() && address.size() <= address_bytes_max) addresses[id] = address;
+    }
+    addresses.erase(options_.id);
+    std::vector<KnownMember> known;
+    for (auto& [id, address] : addresses) known.push_back(KnownMember{id, std::move(address)});
+    if (known == known_) return;
+    known_ = known;
+    membership_.set_known(known, at());
+    events_.members_known(known);
 }
 
 // ---- primes ---------------------------------------------------------------------------------------------------------

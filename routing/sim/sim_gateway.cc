@@ -76,6 +76,7 @@ void SimGateway::start() {
     options.tree.incarnation = incarnation_ + 1;
     options.tree.prime = prime_;
     options.tree.prime_claimed_at = prime_claimed_at_;
+    options.tree.known_members = known_members_;
     options.tree.seed = prng_.next();
     if (setup_.listens) options.tree.advertise = Network::address_of(setup_.host);
     options.durable = setup_.durable;

@@ -111,6 +111,7 @@ class SimGateway final : public node::NodeHost, public NetworkUser {
     void durable_filters_changed() override;
     void pause_publishers(bool) override {}
     void identity_changed(std::uint64_t incarnation, Prime prime, base::WallMillis claimed_at) override;
+    void members_known(const std::vector<KnownMember>& members) override { known_members_ = members; }
     void log(peer::LogLevel level, std::string_view text) override;
     [[nodiscard]] std::uint64_t matches() const override { return router_->stats().matches; }
     void open_store() override;
@@ -178,6 +179,7 @@ class SimGateway final : public node::NodeHost, public NetworkUser {
     std::uint64_t incarnation_ = 0;
     Prime prime_ = 0;
     base::WallMillis prime_claimed_at_ = 0;
+    std::vector<KnownMember> known_members_;
 
     // What a crash takes away.
     std::uint64_t starts_ = 0;

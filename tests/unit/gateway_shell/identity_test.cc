@@ -228,4 +228,28 @@ TEST_CASE("random bytes and numbers differ", "[gateway]") {
     CHECK(random_number() != random_number());
 }
 
+TEST_CASE("the addresses of members are kept over a start, and a damaged file is as good as none", "[gateway]") {
+    const ScratchFolder folder;
+    std::vector<routing::KnownMember> members(3);
+    for (std::size_t i = 0; i < members.size(); ++i) {
+        members[i].id.bytes.fill(static_cast<std::uint8_t>(0xa0 + i));
+        members[i].address = "gateway-" + std::to_string(i) + ".example:7522";
+    }
+    {
+        const auto identity = open_good(folder.path());
+        CHECK(identity->members().empty());
+        REQUIRE(identity->keep_members(members).ok());
+    }
+    CHECK(open_good(folder.path())->members() == members);
+    const std::string path = folder.path() + "/members";
+    std::string bytes = read_file(path, 10'000).value().bytes;
+    bytes[70] = 'X';
+    REQUIRE(replace_file(path, bytes).ok());
+    CHECK(open_good(folder.path())->members().empty());
+    REQUIRE(replace_file(path, "nonsense").ok());
+    CHECK(open_good(folder.path())->members().empty());
+    CHECK(Identity::ephemeral()->members().empty());
+    CHECK(Identity::ephemeral()->keep_members(members).ok());
+}
+
 }  // namespace gateway

@@ -110,6 +110,7 @@ class Gateway final : public TreeHost, public TreeEvents {
     void identity_changed(std::uint64_t, Prime, base::WallMillis) override {}
     void log_changed(GatewayIndex) override {}
     void log(LogLevel, std::string_view text) override { lines += std::string(text) + "\n"; }
+    void members_known(const std::vector<KnownMember>&) override {}
     void advisory(std::string_view, std::string_view) override {}
 
     /// Takes what the tree wants to write.

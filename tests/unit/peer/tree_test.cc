@@ -99,8 +99,8 @@ TEST_CASE("two that join each other, and one that joins itself, are one tree", "
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
         CAPTURE(seed);
         World world(seed);
-        world.start(0, {{"g1", "g0"}, "treegate", "", {}, {}, 0});
-        world.start(1, {{"g0"}, "treegate", "", {}, {}, 0});
+        world.start(0, World::joins({"g1", "g0"}));
+        world.start(1, World::joins({"g0"}));
         world.run(seconds(12));
         CHECK(world.why_not_one_tree() == "");
         CHECK(world.gateways[0]->tree->status().links.size() == 1);

@@ -75,7 +75,8 @@ struct Received {
 /// One process: dies with its Tree.
 class Gateway final : public TreeHost, public TreeEvents {
   public:
-    Gateway(World& world, std::size_t place, TreeOptions options, std::string secret, Instant now);
+    Gateway(World& world, std::size_t place, TreeOptions options, std::string secret, Instant now,
+            base::WallMillis clock_off = 0);
 
     TransportId dial(std::string_view address) override;
     void close_transport(TransportId transport, base::Bytes last_words) override;
@@ -126,6 +127,7 @@ class Gateway final : public TreeHost, public TreeEvents {
     }
     void log_changed(GatewayIndex gateway) override { changed_logs.insert(gateway); }
     void log(LogLevel level, std::string_view text) override;
+    void members_known(const std::vector<KnownMember>& members) override { known_members = members; }
     void advisory(std::string_view kind, std::string_view json) override {
         advisories.emplace_back(std::string(kind), std::string(json));
     }
@@ -150,6 +152,7 @@ class Gateway final : public TreeHost, public TreeEvents {
     std::vector<std::pair<LogLevel, std::string>> lines;
     std::vector<std::pair<std::string, std::string>> advisories;
     std::set<GatewayIndex> changed_logs;
+    std::vector<KnownMember> known_members;
     std::function<void(const VolatileDelivery&)> on_deliver;
     int interest_events = 0, durable_events = 0, publisher_pauses = 0;
     bool syncing = false, publishers_paused = false;
@@ -171,7 +174,25 @@ class World {
         std::optional<std::uint8_t> id;            ///< its id's byte; none: place + 1
         std::optional<std::uint64_t> incarnation;  ///< none: counts the starts of its place
         Prime prime = 0;
+        bool advertise = false;  ///< its address is in its log
+        bool listens = true;     ///< else nobody can dial it
+        std::size_t max_children = 10;
+        std::string region;
+        base::WallMillis clock_off = 0;  ///< of its wall clock; ms
     };
+
+    static Setup joins(std::vector<std::string> addresses) {
+        Setup setup;
+        setup.join = std::move(addresses);
+        return setup;
+    }
+    /// All that others need to find it by themselves.
+    static Setup advertised(std::vector<std::string> join) {
+        Setup setup;
+        setup.join = std::move(join);
+        setup.advertise = true;
+        return setup;
+    }
 
     static GatewayId id_of(std::size_t number) {
         GatewayId id;
@@ -193,7 +214,11 @@ class World {
         options.incarnation = setup.incarnation.value_or(starts[place]);
         options.prime = setup.prime;
         options.seed = prng.next();
-        gateways[place] = std::make_unique<Gateway>(*this, place, options, setup.secret, now);
+        options.max_children = setup.max_children;
+        options.region = setup.region;
+        if (setup.advertise && setup.listens) options.advertise = "g" + std::to_string(place);
+        options.known_members = kept_members[place];
+        gateways[place] = std::make_unique<Gateway>(*this, place, options, setup.secret, now, setup.clock_off);
         setups[place] = setup;
         if (restore) restore(*gateways[place]->tree);
         gateways[place]->tree->start(now);
@@ -203,6 +228,7 @@ class World {
 
     /// The process dies; the other ends hear of it at once, or never (`silent`: its machine is gone).
     void kill(std::size_t place, bool silent = false) {
+        kept_members[place] = gateways[place]->known_members;
         gateways[place].reset();
         for (auto& [key, pipe] : pipes) {
             if (!pipe.open || (pipe.ends[0].place != place && pipe.ends[1].place != place)) continue;
@@ -232,6 +258,21 @@ class World {
             tell_closed(key, 0);
             tell_closed(key, 1);
         }
+    }
+
+    /// The open connections between two places, oldest first: control lane, then the other two.
+    [[nodiscard]] std::vector<std::uint64_t> connections(std::size_t a, std::size_t b) const {
+        std::vector<std::uint64_t> keys;
+        for (const auto& [key, pipe] : pipes)
+            if (pipe.open && std::minmax(pipe.ends[0].place, pipe.ends[1].place) == std::minmax(a, b))
+                keys.push_back(key);
+        return keys;
+    }
+    /// One connection is reset; `half`: the listening end is never told.
+    void reset_connection(std::uint64_t key, bool half = false) {
+        pipes[key].open = false;
+        tell_closed(key, 0);
+        if (!half) tell_closed(key, 1);
     }
 
     void at(Instant time, std::function<void()> what) { events.emplace(std::make_pair(time, ++sequence), what); }
@@ -348,9 +389,11 @@ class World {
     Instant now = Instant{} + seconds(100);
     std::vector<std::unique_ptr<Gateway>> gateways;
     std::map<std::size_t, Setup> setups;
+    std::map<std::size_t, std::vector<KnownMember>> kept_members;  ///< what a data dir keeps
     base::Duration delay_min = std::chrono::microseconds(50), delay_max = milliseconds(2);
     std::size_t chunk_max = 4096;
     std::set<std::pair<std::size_t, std::size_t>> cuts;
+    bool dials_vanish = false;            ///< no dial is answered
     std::set<std::size_t> slow_readers;   ///< places that read nothing
     std::set<std::uint64_t> black_holes;  ///< pipes that swallow everything
     std::function<void(std::size_t from, std::size_t to, base::Bytes&)> spoil;
@@ -392,7 +435,8 @@ class World {
             const std::size_t place = static_cast<std::size_t>(std::stoul(address.substr(1)));
             Gateway* listener = place < gateways.size() ? gateways[place].get() : nullptr;
             if (cuts.contains(std::minmax(near.place, place))) return;  // nobody answers
-            if (!listener) {
+            if (dials_vanish) return;
+            if (!listener || !setups[place].listens) {
                 gateway->tree->on_dialed(near.transport, false, "connection refused", now);
                 return pump(*gateway);
             }
@@ -510,13 +554,13 @@ class World {
 };
 
 inline Gateway::Gateway(World& the_world, std::size_t its_place, TreeOptions its_options, std::string secret,
-                        Instant now)
+                        Instant now, base::WallMillis clock_off)
     : world(the_world),
       place(its_place),
       options(std::move(its_options)),
       registry(options.id),
       signer(options.id, std::move(secret), options.seed ^ 0x5157) {
-    const auto wall = std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count();
+    const auto wall = clock_off + std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count();
     tree = std::make_unique<Tree>(options, registry, sets, *this, *this, signer, now, wall);
 }
 

@@ -53,6 +53,10 @@ struct Bench {
         REQUIRE(membership.parent() == handle);
     }
 
+    Adoption adopt(PeerHandle handle, std::uint32_t redirects = 0, bool insists = false) {
+        return membership.adopt(handle, redirects, insists, at());
+    }
+
     base::Duration elapsed{};
     Membership membership;
     PeerHandle peer = peer_none;
@@ -66,7 +70,7 @@ TEST_CASE("the junior root attaches, whoever dialled", "[routing][membership]") 
     SECTION("to a senior claim") {
         bench.membership.met(1, id_of(60), {}, root_at(9'999, 60), bench.at());
         CHECK(bench.actions() == std::vector{Kind::attach});
-        CHECK(bench.membership.adopt(1, bench.at()) == "the connection is in use");
+        CHECK(bench.adopt(1).refused == "the connection is in use");
         bench.membership.established(1, bench.at());
         CHECK_FALSE(bench.membership.is_root());
         CHECK(bench.membership.position() == Position{Claim{9'999, id_of(60)}, {id_of(60)}});
@@ -78,7 +82,7 @@ TEST_CASE("the junior root attaches, whoever dialled", "[routing][membership]") 
     SECTION("not to a junior, which it adopts") {
         bench.membership.met(1, id_of(60), {}, root_at(10'000, 60), bench.at());
         CHECK(bench.actions().empty());
-        CHECK(bench.membership.adopt(1, bench.at()).empty());
+        CHECK(bench.adopt(1).taken());
         bench.membership.established(1, bench.at());
         CHECK(bench.membership.is_root());
         CHECK(bench.membership.children() == std::vector{id_of(60)});
@@ -97,12 +101,12 @@ TEST_CASE("a gateway does not adopt who is senior, no root, or its ancestor", "[
     Position member = root_at(9'500, 30);
     member.ancestors = {id_of(30)};
     bench.membership.met(2, id_of(31), {}, member, bench.at());
-    CHECK(bench.membership.adopt(2, bench.at()) == "it is not a root");
+    CHECK(bench.adopt(2).refused == "it is not a root");
     bench.membership.told(2, root_at(8'000, 31), bench.at());
-    CHECK(bench.membership.adopt(2, bench.at()) == "its claim is senior");
+    CHECK(bench.adopt(2).refused == "its claim is senior");
     bench.membership.met(3, id_of(20), {}, root_at(9'900, 20), bench.at());
-    CHECK_FALSE(bench.membership.adopt(3, bench.at()).empty());
-    CHECK(bench.membership.adopt(99, bench.at()) == "the connection is not known");
+    CHECK_FALSE(bench.adopt(3).taken());
+    CHECK(bench.adopt(99).refused == "the connection is not known");
 }
 
 TEST_CASE("one attempt at a time; a refused one is tried again, a hanging one is closed", "[routing][membership]") {
@@ -127,7 +131,7 @@ TEST_CASE("a fresh root waits for its first dials before it attaches to whoever 
     bench.membership.met(1, id_of(1), {}, root_at(5'000, 1), bench.at());
     CHECK(bench.actions().empty());
     SECTION("until they failed") {
-        bench.membership.dial_failed("seed", false, bench.at());
+        bench.membership.dial_failed("seed", DialEnd::failed, bench.at());
     }
     SECTION("for a while at most") {
         bench.pass(seconds(1));
@@ -149,7 +153,8 @@ TEST_CASE("a root dials for ever, faster at first; never itself, nor where it is
         for (const MembershipAction& action : bench.membership.take_actions()) {
             if (action.kind != Kind::dial) continue;
             bench.dialled.push_back(action.address);
-            bench.membership.dial_failed(action.address, action.address == "self", bench.at());
+            bench.membership.dial_failed(
+                action.address, action.address == "self" ? DialEnd::myself : DialEnd::failed, bench.at());
         }
     }
     const auto count = [&](const char* address) {
@@ -177,14 +182,14 @@ TEST_CASE("a member dials only what does not lead into its own fragment", "[rout
     bench.actions();
     CHECK(bench.dialled.size() == 1);
     bench.membership.met(2, id_of(21), "seed", Position{Claim{9'000, id_of(20)}, {id_of(20)}}, bench.at());
-    bench.membership.set_members({id_of(20), id_of(21), id_of(50)});
+    bench.membership.set_members({id_of(20), id_of(21), id_of(50)}, bench.at());
     bench.pass(seconds(2));
     CHECK(bench.actions().empty());
     bench.pass(seconds(4));
     CHECK(bench.actions() == std::vector{Kind::close});  // of no use within one fragment
     bench.pass(seconds(60));
     CHECK(bench.actions().empty());
-    bench.membership.set_members({id_of(20), id_of(50)});
+    bench.membership.set_members({id_of(20), id_of(50)}, bench.at());
     bench.pass(seconds(60));
     CHECK(bench.actions() == std::vector{Kind::dial});
 }
@@ -212,7 +217,7 @@ TEST_CASE("a member moves to a senior fragment that stays in sight", "[routing][
     // The old parent is a sighting now, which may follow.
     bench.actions();
     bench.membership.told(1, root_at(9'000, 20), bench.at());
-    CHECK(bench.membership.adopt(1, bench.at()).empty());
+    CHECK(bench.adopt(1).taken());
 }
 
 TEST_CASE("whoever finds itself among its ancestors lets go and is a root with a new claim", "[routing][membership]") {
@@ -246,7 +251,7 @@ TEST_CASE("of two connections between a pair the one that the smaller id dialled
     SECTION("an established link in any case") {
         Bench bench({"seed"}, 50);
         bench.membership.met(1, id_of(60), {}, junior, bench.at());
-        REQUIRE(bench.membership.adopt(1, bench.at()).empty());
+        REQUIRE(bench.adopt(1).taken());
         bench.membership.established(1, bench.at());
         bench.membership.met(2, id_of(60), "seed", junior, bench.at());
         CHECK(bench.actions() == std::vector{Kind::close});
@@ -260,7 +265,7 @@ TEST_CASE("the loss of the parent makes a root, the loss of a child does not", "
     bench.actions();
     bench.membership.established(1, bench.at());
     bench.membership.met(2, id_of(60), {}, root_at(20'000, 60), bench.at());
-    REQUIRE(bench.membership.adopt(2, bench.at()).empty());
+    REQUIRE(bench.adopt(2).taken());
     bench.membership.established(2, bench.at());
     bench.actions();
     bench.membership.gone(2, bench.at());
