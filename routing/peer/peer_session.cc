@@ -283,6 +283,7 @@ void PeerSession::drop_lanes() {
     channels_[static_cast<std::size_t>(Lane::volatile_)] = nullptr;
     channels_[static_cast<std::size_t>(Lane::durable)] = nullptr;
     for (std::unique_ptr<Channel>& stand_in : stand_ins_) stand_in.reset();
+    stuck_since_.fill(base::instant_max);
     welcome_ = Welcome{};
     asked_ = false;
     sync_sent = sync_heard = false;
