@@ -81,6 +81,27 @@ TEST_CASE("small messages that are cut by reads allocate nothing either", "[comp
     CHECK(loop.publishes == 5 * 50);
 }
 
+TEST_CASE("mapping a publish allocates nothing", "[compat][allocation][mappings]") {
+    Loop loop;
+    loop.settings.mappings = SubjectMappings::compile({{"literal.source.of.some.length", {{"a.b", 100, ""}}},
+                                                       {"orders.*.*", {{"a.{{partition(10,1,2)}}", 60, ""}}},
+                                                       {"cut.*", {{"a.{{split(1,-)}}.{{slicefromleft(1,2)}}", 50, ""}}},
+                                                       {"tail.>", {{"a.{{random(5)}}.>", 100, ""}}}})
+                                 .value();
+    loop.session.settings_changed();
+    std::string input;
+    for (int i = 0; i < 100; ++i) {
+        input += "PUB literal.source.of.some.length 2\r\nhi\r\nPUB orders.of.somebody.else 2\r\nhi\r\n";
+        input += "PUB orders.europe.books 2\r\nhi\r\nPUB cut.one-two-three-four 2\r\nhi\r\n";
+        input += "PUB tail.of.several.tokens answer 2\r\nhi\r\n";
+    }
+    loop.feed(input);
+    const std::size_t before = support::allocations();
+    for (int i = 0; i < 10; ++i) loop.feed(input);
+    CHECK(support::allocations() == before);
+    CHECK(loop.publishes == 11 * 500);
+}
+
 // Not a test of time: run it by hand (`compat_allocation_test '[.speed]'`) to see nanoseconds per PUB.
 TEST_CASE("how long a PUB of 128 bytes takes", "[.speed]") {
     Loop loop;
@@ -102,4 +123,19 @@ TEST_CASE("how long a PUB of 128 bytes takes", "[.speed]") {
     };
     WARN("parse " << per_message(parsed - start) << " ns, parse, step and deliver " << per_message(delivered - parsed)
                   << " ns per message, " << sum << " bytes");
+}
+
+TEST_CASE("how long a mapping takes", "[.speed]") {
+    const auto mappings = SubjectMappings::compile({{"a.literal.one", {{"b", 100, ""}}},
+                                                    {"orders.*.*", {{"a.{{partition(10,1,2)}}", 100, ""}}}})
+                              .value();
+    base::Prng prng(1);
+    std::string out;
+    for (const char* subject : {"a.literal.one", "orders.europe.books", "neither.of.them"}) {
+        constexpr int times = 1000000;
+        const auto start = std::chrono::steady_clock::now();
+        for (int i = 0; i < times; ++i) (void)mappings->apply(subject, prng, out);
+        const auto took = std::chrono::steady_clock::now() - start;
+        WARN(subject << ": " << std::chrono::duration_cast<std::chrono::nanoseconds>(took).count() / times << " ns");
+    }
 }
