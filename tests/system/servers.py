@@ -150,6 +150,8 @@ class Gateway(Server):
             command += ["--join", gateway if isinstance(gateway, str) else gateway.tree_address]
         for subjects in self.durable:
             command += ["--durable", subjects]
+        if "TREEGATE_SHARDS" in os.environ:
+            command += ["--shards", os.environ["TREEGATE_SHARDS"]]
         return command + self.extra
 
     def start(self, seconds=START_SECONDS_MAX):
