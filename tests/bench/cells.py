@@ -19,6 +19,7 @@ class Entry:
 
 STOCK = Entry("stock", stock=True, reference="")
 TREEGATE = Entry("treegate")
+AGAIN = Entry("stock again", stock=True)
 SPIN = Entry("treegate --spin 50us", flags=("--spin", "50us"))
 TWO = Entry("two shards", shards=2, reference="treegate")
 TOGETHER = Entry("two shards, together", shards=2, load={"shards": 2}, reference="treegate")
@@ -147,6 +148,9 @@ CELLS = [
     sharded("1 to 1, 128 B", 2_000_000, 5_000_000, size=128),
     sharded("1 to 16, 16 B", 300_000, 1_500_000, size=16, subscribers=16),
     sharded("1 to 16, 128 B", 250_000, 1_000_000, size=128, subscribers=16),
+
+    pubsub("noise: 1 to 1, 128 B", "noise", 2_000_000, 0, size=128, entries=(STOCK, AGAIN)),
+    pubsub("noise: 1 to 1, 8 KiB", "noise", 120_000, 0, size=8 * KIB, entries=(STOCK, AGAIN)),
 
     Cell("chain, middle, 16 B", "tree", "pubsub", dict(size=16), 1_000_000, 4_000_000, (under(4),), shape="chain"),
     Cell("chain, middle, 128 B", "tree", "pubsub", dict(size=128), 1_000_000, 4_000_000, (under(4),), shape="chain"),

@@ -3,7 +3,7 @@
 import dataclasses
 import statistics
 
-from cells import STOCK, TREEGATE, Entry
+from cells import AGAIN, STOCK, TREEGATE, Entry
 from contestants import Contestant, Playground, ROOT
 
 SHORT_DIVISOR = 20
@@ -26,8 +26,8 @@ def shortened(cell):
 def entries_of(cell, options):
     """Who takes part: the cell's entries; with --identical stock twice; with --against the other binary as well."""
     if options.identical:
-        return [STOCK, dataclasses.replace(STOCK, name=TREEGATE.name, reference=STOCK.name)]
-    return [*cell.entries, *([Entry(BEFORE)] if options.against else [])]
+        return [STOCK, AGAIN]
+    return [*cell.entries, *([Entry(BEFORE)] if options.against and TREEGATE in cell.entries else [])]
 
 
 def run_cell(cell, options, counter, pinned):
