@@ -13,9 +13,9 @@ namespace compat {
 /// The version that clients see in INFO and gate features on, so it must not promise what is not there.  What is there
 /// is all of core NATS, the Nats-Subject of 2.12's 503 and the mapping functions of 2.15 too; but from 2.11 on a
 /// version also promises message tracing (`nats trace` asks for 2.11) and, to clients that look at it before
-/// `jetstream` and `api_lvl` (both absent), newer JetStream requests.  No official client of six asks for more than 2.9
-/// for anything of core NATS, so a higher number would win nothing.  Plain major.minor.patch: some clients refuse a
-/// suffix.
+/// `jetstream` and `api_lvl` (both absent), newer JetStream requests.  What the six official clients gate
+/// on a version is JetStream alone, so a higher number would win nothing.  Plain major.minor.patch: some clients refuse
+/// a suffix.
 inline constexpr std::string_view protocol_version_announced = "2.10.29";
 
 /// `go` is a required key of INFO; clients only display it.
