@@ -136,6 +136,19 @@ SessionStep ClientSession::step(base::ByteView& in, base::Instant now, base::Byt
     }
 }
 
+std::size_t ClientSession::look_ahead(base::ByteView in, base::Instant now, PublishAhead* out, std::size_t max) {
+    if (options_.verbose || settings_->mappings || close_reason_ != NatsError::none) return 0;
+    BASE_CHECK(!ping_open_);
+    const std::size_t found = parser_.look_ahead(in, out, max);
+    std::size_t count = 0;
+    while (count < found && (out[count].repeats || (!is_reserved_subject(out[count].publish.subject) &&
+                                                    !is_reserved_reply(out[count].publish.reply)))) {
+        ++count;
+    }
+    if (count != 0) last_in_ = now;
+    return count;
+}
+
 // Pedantic has looked at the subject that the client wrote; all else is about what it is mapped to.
 bool ClientSession::may_publish(base::Bytes& out) {
     if (settings_->mappings) map_subject();

@@ -81,6 +81,11 @@ class ClientSession {
     /// Cost: a publish allocates nothing.
     [[nodiscard]] SessionStep step(base::ByteView& in, base::Instant now, base::Bytes& out);
 
+    /// Reads up to `max` publishes at the front of `in` that need no answer of the session, without consuming any; see
+    /// NatsParser::look_ahead.  The caller routes as many as it likes, each as after a publish step, and drops them
+    /// from `in`.  Returns how many; 0: step() is to look.  Ends the life of what the last step yielded.
+    [[nodiscard]] std::size_t look_ahead(base::ByteView in, base::Instant now, PublishAhead* out, std::size_t max);
+
     // --- After publish.  Borrows: valid until the next step().
 
     /// What was published, to the subject that it was mapped to.  A message that a mapping drops is published to the
@@ -129,6 +134,13 @@ class ClientSession {
         if (entry.delivered != 0xffffffff) ++entry.delivered;
         if (entry.max == 0 || entry.delivered < entry.max) return Delivery::deliver;
         return entry.delivered == entry.max ? Delivery::last : Delivery::over;
+    }
+    /// True if the subscription at `index` has no maximum: its deliveries need only be counted, by on_deliveries().
+    [[nodiscard]] bool counts_alone(SubscriptionIndex index) const { return subscriptions_.at(index).max == 0; }
+    /// As `count` calls of on_delivery() that all say deliver, for one that counts_alone().
+    void on_deliveries(SubscriptionIndex index, std::uint32_t count) {
+        SubscriptionTable::Entry& entry = subscriptions_.at(index);
+        entry.delivered = count > 0xffffffff - entry.delivered ? 0xffffffff : entry.delivered + count;
     }
     /// Forgets the subscription at `index` after its last delivery.
     void end_subscription(SubscriptionIndex index) { subscriptions_.erase(index); }

@@ -84,6 +84,18 @@ const char* find_word_end(const char* at, const char* end) {
     return at;
 }
 
+// Whether `size` >= 8 bytes are equal.  Inline, as what is compared is short.
+inline bool same_bytes(const char* a, const char* b, std::size_t size) {
+    const auto word_at = [](const char* at) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, at, 8);
+        return word;
+    };
+    std::uint64_t differs = 0;
+    for (std::size_t i = 0; i + 8 < size; i += 8) differs |= word_at(a + i) ^ word_at(b + i);
+    return (differs | (word_at(a + size - 8) ^ word_at(b + size - 8))) == 0;
+}
+
 }  // namespace
 
 // What the front of some bytes is as a control line.
@@ -114,12 +126,11 @@ void NatsParser::release_tail() {
 }
 
 // The common case in one pass: "PUB subject [reply ]size\r\n" or "HPUB subject [reply ]header size\r\n" and the whole
-// payload, single spaces, all within `in`.
-// Returns false, with nothing consumed, for whatever is not exactly that; the general path then judges it.
+// payload, single spaces, all within [in, end).
+// Returns where the message ends, or nullptr for whatever is not exactly that; the general path then judges it.
 template <bool with_headers>
-inline bool NatsParser::step_short_pub(base::ByteView& in) {
-    const char* at = in.data() + (with_headers ? sizeof("HPUB ") : sizeof("PUB ")) - 1;
-    const char* const end = in.data() + in.size();
+inline const char* NatsParser::read_short_pub(const char* in, const char* end, Publish& publish) const {
+    const char* at = in + (with_headers ? sizeof("HPUB ") : sizeof("PUB ")) - 1;
     const char* const arguments = at;
     // Cuts the next word off and returns the byte that ends it, or 0 where the general path is to look.
     const auto next_word = [&](std::string_view& word) {
@@ -134,49 +145,89 @@ inline bool NatsParser::step_short_pub(base::ByteView& in) {
     std::string_view reply;
     std::string_view header_size;
     std::string_view size;
-    if (next_word(subject) != ' ') return false;
-    if (with_headers && next_word(header_size) != ' ') return false;
+    if (next_word(subject) != ' ') return nullptr;
+    if (with_headers && next_word(header_size) != ' ') return nullptr;
     char ended_by = next_word(size);
     if (ended_by == ' ') {  // one word more than the shortest form has, so the second is the reply
         reply = with_headers ? header_size : size;
         header_size = size;
         ended_by = next_word(size);
     }
-    if (ended_by != '\r' || at == end || *at != '\n') return false;
-    if (static_cast<std::size_t>(at - 1 - arguments) > control_line_bytes_max_) return false;
+    if (ended_by != '\r' || at == end || *at != '\n') return nullptr;
+    if (static_cast<std::size_t>(at - 1 - arguments) > control_line_bytes_max_) return nullptr;
     ++at;
 
     std::uint32_t header_bytes = 0;
     std::uint32_t body_bytes = 0;
-    if (!parse_size(size, body_bytes) || body_bytes > payload_bytes_max_) return false;
-    if (with_headers && (!parse_size(header_size, header_bytes) || header_bytes > body_bytes)) return false;
-    if (static_cast<std::size_t>(end - at) < std::size_t{body_bytes} + 2) return false;
-    if (at[body_bytes] != '\r' || at[body_bytes + 1] != '\n') return false;
-    if (pedantic_ && !base::is_valid_literal(subject)) return false;
+    if (!parse_size(size, body_bytes) || body_bytes > payload_bytes_max_) return nullptr;
+    if (with_headers && (!parse_size(header_size, header_bytes) || header_bytes > body_bytes)) return nullptr;
+    if (static_cast<std::size_t>(end - at) < std::size_t{body_bytes} + 2) return nullptr;
+    if (at[body_bytes] != '\r' || at[body_bytes + 1] != '\n') return nullptr;
+    if (pedantic_ && !base::is_valid_literal(subject)) return nullptr;
 
-    event_.verb = ClientVerb::publish;
-    event_.publish.subject = subject;
-    event_.publish.reply = reply;
-    event_.publish.body = {at, body_bytes};
-    event_.publish.header_bytes = header_bytes;
-    in.remove_prefix(static_cast<std::size_t>(at + body_bytes + 2 - in.data()));
-    return true;
+    publish.subject = subject;
+    publish.reply = reply;
+    publish.body = {at, body_bytes};
+    publish.header_bytes = header_bytes;
+    return at + body_bytes + 2;
+}
+
+inline const char* NatsParser::read_short(const char* in, const char* end, Publish& publish) const {
+    if (static_cast<std::size_t>(end - in) < short_pub_bytes_min) return nullptr;
+    const auto is_pub = [](const char* at) {
+        return (at[0] | 0x20) == 'p' && (at[1] | 0x20) == 'u' && (at[2] | 0x20) == 'b' && at[3] == ' ';
+    };
+    if (is_pub(in)) return read_short_pub<false>(in, end, publish);
+    if ((in[0] | 0x20) == 'h' && is_pub(in + 1) && headers_allowed_) return read_short_pub<true>(in, end, publish);
+    return nullptr;
+}
+
+std::size_t NatsParser::look_ahead(base::ByteView in, PublishAhead* out, std::size_t max) {
+    if (state_ == State::delivered_from_tail) {
+        release_tail();
+        state_ = State::control_line;
+    }
+    if (state_ != State::control_line || !tail_.empty()) return 0;
+    const char* at = in.data();
+    const char* const end = at + in.size();
+    std::size_t line_bytes = 0;  // of the line before, if another like it repeats it; else 0
+    std::size_t count = 0;
+    for (; count < max; ++count) {
+        PublishAhead& next = out[count];
+        next.repeats = false;
+        if (line_bytes != 0) {
+            const Publish& last = out[count - 1].publish;
+            const std::size_t body_bytes = last.body.size();
+            const char* const body = at + line_bytes;
+            if (static_cast<std::size_t>(end - at) >= line_bytes + body_bytes + 2 &&
+                same_bytes(at, last.body.data() - line_bytes, line_bytes)) {
+                if (body[body_bytes] != '\r' || body[body_bytes + 1] != '\n') break;
+                next.publish = last;
+                next.publish.body = {body, body_bytes};
+                next.repeats = true;
+                at = body + body_bytes + 2;
+                next.end = static_cast<std::uint32_t>(at - in.data());
+                continue;
+            }
+        }
+        const char* const message_end = read_short(at, end, next.publish);
+        if (message_end == nullptr) break;
+        const bool may_repeat = next.publish.reply.empty();
+        if (may_repeat && line_bytes != 0) next.repeats = next.publish.subject == out[count - 1].publish.subject;
+        line_bytes = may_repeat ? static_cast<std::size_t>(next.publish.body.data() - at) : 0;
+        at = message_end;
+        next.end = static_cast<std::uint32_t>(at - in.data());
+    }
+    return count;
 }
 
 NatsParser::Step NatsParser::step(base::ByteView& in) {
     if (state_ == State::control_line && tail_.empty()) {
-        if (in.size() >= short_pub_bytes_min) {
-            const char* const verb = in.data();
-            const auto is_pub = [](const char* at) {
-                return (at[0] | 0x20) == 'p' && (at[1] | 0x20) == 'u' && (at[2] | 0x20) == 'b' && at[3] == ' ';
-            };
-            if (is_pub(verb)) {
-                if (step_short_pub<false>(in)) return Step::event;
-            } else if ((verb[0] | 0x20) == 'h' && is_pub(verb + 1) && headers_allowed_) {
-                if (step_short_pub<true>(in)) return Step::event;
-            }
-        }
-        return step_line(in);
+        const char* const message_end = read_short(in.data(), in.data() + in.size(), event_.publish);
+        if (message_end == nullptr) return step_line(in);
+        event_.verb = ClientVerb::publish;
+        in.remove_prefix(static_cast<std::size_t>(message_end - in.data()));
+        return Step::event;
     }
     switch (state_) {
         case State::control_line:

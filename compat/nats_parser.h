@@ -48,6 +48,13 @@ struct ClientEvent {
     std::uint32_t max = 0;  ///< unsubscribe: end after so many deliveries; 0 is at once (also for an unreadable one)
 };
 
+/// One of several publishes that are looked at together; see NatsParser::look_ahead.
+struct PublishAhead {
+    Publish publish;
+    bool repeats = false;   ///< the subject of the one before; neither has a reply
+    std::uint32_t end = 0;  ///< bytes of the input up to the end of this message
+};
+
 /// The pull parser of one connection.
 ///
 /// Two states: in a control line (its bytes wait in `tail_` if the line is not whole), or collecting a payload that is
@@ -83,6 +90,12 @@ class NatsParser {
 
     /// The last event, a publish, is to go to another subject.  Borrows: as the event's own views.
     void replace_subject(std::string_view subject) { event_.publish.subject = subject; }
+    /// Reads up to `max` messages that lie whole at the front of `in` and are as plain as most are (PUB, or HPUB if
+    /// allowed, single blanks), without consuming any: the caller drops what it took (PublishAhead::end) from `in`.
+    /// Returns how many; 0 also when something else comes first, which is for step().  Ends the life of event().
+    /// Each body is followed by its "\r\n" in the input.  Cost: a line that repeats the one before is compared, not
+    /// parsed.
+    [[nodiscard]] std::size_t look_ahead(base::ByteView in, PublishAhead* out, std::size_t max);
 
     /// The last event.  Valid until the next step().
     [[nodiscard]] const ClientEvent& event() const { return event_; }
@@ -100,7 +113,8 @@ class NatsParser {
 
     Step fail(NatsError error);
     template <bool with_headers>
-    bool step_short_pub(base::ByteView& in);
+    const char* read_short_pub(const char* in, const char* end, Publish& publish) const;
+    const char* read_short(const char* in, const char* end, Publish& publish) const;
     Step step_line(base::ByteView& in);
     Step continue_line(base::ByteView& in);
     Step continue_payload(base::ByteView& in);

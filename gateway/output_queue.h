@@ -147,6 +147,8 @@ class OutputQueue {
         }
         return own_->data.get() + own_->used;
     }
+    /// How much room there is after reserve(), which may be more than was asked for.  Unit: bytes.
+    [[nodiscard]] std::size_t room() const { return own_->capacity - own_->used; }
     void commit(std::size_t bytes) {
         if (bytes == 0) return;
         const std::uint32_t begin = own_->used;

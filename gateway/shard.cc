@@ -74,6 +74,7 @@ void Shard::parse_now(Client& client, base::ByteView in, base::Instant now) {
     now_ = now;
     bool more = true;
     while (more && !client.closing && (client.pauses & Client::blocks_parsing) == 0) {
+        if (publish_ahead(client, in)) continue;
         const auto step = client.session.step(in, now, scratch_);
         if (!scratch_.empty()) {
             put(client, scratch_);
@@ -84,7 +85,7 @@ void Shard::parse_now(Client& client, base::ByteView in, base::Instant now) {
                 more = false;
                 break;
             case compat::SessionStep::publish:
-                on_publish(client);
+                publish_one(client, client.session.publication());
                 break;
             case compat::SessionStep::subscribe:
                 on_subscribe(client);
@@ -266,8 +267,7 @@ void Shard::pong(Client& client) {
 
 // --- Publishing -----------------------------------------------------------------------------------------------------
 
-void Shard::on_publish(Client& from) {
-    const auto& said = from.session.publication();
+void Shard::publish_one(Client& from, const compat::Publish& said) {
     ++counters_.in_messages;
     ++from.in_messages;
     const MessageView message{routing::account_global, said.subject, said.reply, said.body, said.header_bytes};

@@ -4,6 +4,7 @@
 // Leaves to others: sockets (gateway/server through ShardHost), the tree (routing/node).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -137,6 +138,9 @@ inline constexpr std::uint8_t stall_ms_max = 10;
 inline constexpr std::uint8_t stall_ms_min = 2;   ///< Source: nats-server stallClientMinDuration
 inline constexpr std::uint8_t stall_ms_full = 5;  ///< Source: nats-server stallClientMaxDuration
 
+/// Publishes of one read that are looked at together.
+inline constexpr std::size_t publishes_ahead_max = 32;
+
 /// PING timers are looked at together, at most this often, so that many clients cost little.
 inline constexpr base::Duration sweep_interval_min = std::chrono::milliseconds(100);
 
@@ -211,7 +215,15 @@ class Shard final {
     void parse(Client& client, base::ByteView in, base::Instant now);
     void parse_traced(Client& client, base::ByteView in, base::Instant now);
     void parse_now(Client& client, base::ByteView in, base::Instant now);
-    void on_publish(Client& from);
+    void publish_one(Client& from, const compat::Publish& said);
+    [[nodiscard]] bool publish_ahead(Client& from, base::ByteView& in);
+    [[nodiscard]] std::size_t publish_run(Client& from, const compat::PublishAhead* run, std::size_t count);
+    [[nodiscard]] static std::size_t run_frame_bytes(std::string_view head, const compat::PublishAhead& message);
+    char* write_run(char* at, const char* end, const Client& to, std::string_view head,
+                    const compat::PublishAhead*& run, const compat::PublishAhead* run_end);
+    void append_run(Client& to, std::string_view head, const compat::PublishAhead* run, std::size_t count,
+                    Client& from);
+    void share_run(routing::Route& route, const compat::PublishAhead* run, std::size_t count, Client& from);
     [[nodiscard]] bool publish(Client& from, const routing::MessageView& message);
     [[nodiscard]] bool publish_durable(Client& from, const routing::MessageView& message);
     void refuse_request(Client& from, const routing::MessageView& message);
@@ -234,7 +246,8 @@ class Shard final {
     bool pick_group(routing::RouteGroup& group, routing::PickRequest request, const routing::MessageView& message,
                     Client* from, std::uint32_t group_index = routing::index_none);
     void append(Client& to, std::string_view head, const routing::MessageView& message);
-    void after_append(Client& to, Client* from);
+    char* reserve_shared(std::size_t bytes);
+    void after_append(Client& to, Client* from, std::uint64_t messages = 1);
     void sweep(base::Instant now);
     bool count_delivery(const Subscriber& subscriber, std::uint32_t slot);
     void render_tails(const compat::OutgoingMessage& message);
@@ -336,9 +349,18 @@ class Shard final {
     base::Bytes tail_headers_;
     std::size_t tail_body_bytes_ = ~std::size_t{0};  // tail_plain_ fits every bare message of this size
     bool tails_ready_ = false;
-    base::Bytes head_;              // of a route that is used once
-    Chunk* shared_ = nullptr;       // where fan-out frames are encoded
-    std::uint64_t shared_key_ = 0;  // the route whose message came last: its next one may be shared
+    std::array<compat::PublishAhead, publishes_ahead_max> ahead_;
+    struct RunTail {
+        base::Bytes text;
+        std::size_t body_bytes = ~std::size_t{0};
+        std::uint32_t header_bytes = 0;
+        bool with_headers = false;
+    };
+    RunTail run_tail_;                                // of the last message of a run; the next one mostly has the same
+    base::Bytes head_;                                // of a route that is used once
+    std::vector<routing::ConnectionId> connections_;  // scratch of render_heads
+    Chunk* shared_ = nullptr;                         // where fan-out frames are encoded
+    std::uint64_t shared_key_ = 0;                    // the route whose message came last: its next one may be shared
     DeliveryMail mail_scratch_;
     DeliveryMail mail_in_;                   // that a sibling sent and that is being served
     std::vector<std::uint64_t> tails_;       // of this round's delivery queues, by sibling

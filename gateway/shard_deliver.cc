@@ -16,8 +16,6 @@ using routing::RouteGroup;
 
 namespace {
 
-/// From so many receivers on one encoded frame is shared.  Below, copying is as cheap.
-constexpr std::size_t share_receivers_min = 3;
 /// From this size on a frame is shared even if it does not lengthen a piece.  Unit: bytes.
 /// Source: performance.md, an iovec costs what copying some hundred bytes does.
 constexpr std::size_t share_bytes_min = 1024;
@@ -69,7 +67,13 @@ void Shard::render_heads(Route& route, std::string_view subject) {
         compat::append_message_head(receiver.head, subject, session.subscriptions().at(subscriber.index).sid());
         equal = equal && receiver.head == route.plain.front().head && session.headers() == headers;
     }
-    route.flags |= heads_rendered | (equal ? heads_equal : 0);
+    // A connection with two subscriptions here gets each message twice before it gets the next.
+    connections_.clear();
+    for (const auto& receiver : route.plain) connections_.push_back(receiver.connection);
+    std::sort(connections_.begin(), connections_.end());
+    const bool once = connections_.back() != routing::node::node_connection &&
+                      std::adjacent_find(connections_.begin(), connections_.end()) == connections_.end();
+    route.flags |= heads_rendered | (equal ? heads_equal : 0) | (once ? runs_allowed : 0);
 }
 
 /// Counts one delivery for the subscription's maximum.  False: it is over.
@@ -143,6 +147,15 @@ bool Shard::shares(const Route& route, const MessageView& message) {
     return again || message.body.size() >= share_bytes_min;
 }
 
+/// Room for frames that several connections refer to.
+char* Shard::reserve_shared(std::size_t bytes) {
+    if (shared_ == nullptr || shared_->capacity - shared_->used < bytes) {
+        if (shared_ != nullptr) ChunkPool::drop(shared_);
+        shared_ = pool_.take(bytes);
+    }
+    return shared_->data.get() + shared_->used;
+}
+
 std::uint32_t Shard::share(Route& route, const MessageView& message, Client* from) {
     const auto parts = outgoing(message);
     std::string_view head = route.plain.front().head;
@@ -151,12 +164,9 @@ std::uint32_t Shard::share(Route& route, const MessageView& message, Client* fro
     render_tails(parts);
     const std::string_view tail = with_headers ? tail_headers_ : tail_plain_;
     const std::size_t size = compat::delivery_bytes(head, with_headers, tail, parts);
-    if (shared_ == nullptr || shared_->capacity - shared_->used < size) {
-        if (shared_ != nullptr) ChunkPool::drop(shared_);
-        shared_ = pool_.take(size);
-    }
+    char* const at = reserve_shared(size);
     const std::uint32_t begin = shared_->used;
-    (void)compat::write_delivery_parts(shared_->data.get() + begin, head, with_headers, tail, parts);
+    (void)compat::write_delivery_parts(at, head, with_headers, tail, parts);
     shared_->used += static_cast<std::uint32_t>(size);
     std::uint32_t takers = 0;
     for (const auto& receiver : route.plain) {
@@ -191,9 +201,9 @@ bool Shard::pick_group(RouteGroup& group, routing::PickRequest request, const Me
     return false;
 }
 
-void Shard::after_append(Client& to, Client* from) {
-    ++counters_.out_messages;
-    ++to.out_messages;
+void Shard::after_append(Client& to, Client* from, std::uint64_t messages) {
+    counters_.out_messages += messages;
+    to.out_messages += messages;
     touch(to);
     if (to.output.size() <= watched_bytes_) return;
     if (!to.writing) {

@@ -13,7 +13,11 @@ namespace gateway {
 
 /// Route::flags bits of the shard (the lower 16).
 inline constexpr std::uint32_t heads_rendered = 1;
-inline constexpr std::uint32_t heads_equal = 2;  ///< all plain receivers have one head and take headers alike
+inline constexpr std::uint32_t heads_equal = 2;   ///< all plain receivers have one head and take headers alike
+inline constexpr std::uint32_t runs_allowed = 4;  ///< plain receivers are connections of this shard, none of them twice
+
+/// From so many receivers on one encoded frame is shared.  Below, copying is as cheap.
+inline constexpr std::size_t share_receivers_min = 3;
 
 /// A subscription's name in its session, and for Node.
 constexpr std::uint64_t handle_of(routing::SubscriptionId id) {

@@ -70,6 +70,9 @@ struct Route {
     /// False: this route is used once (the subject was not seen before), so rendering heads would be wasted.
     bool cached = false;
 
+    /// True if nobody but plain subscriptions of this shard takes a message now.
+    bool local_only = false;
+
     // Scratch of the caller; the router only resets it.
     TargetSetId volatile_targets;
     TargetSetId durable_targets;

@@ -435,6 +435,7 @@ void Router::finish(Route& route) {
     group_queues_.clear();
     std::sort(route.groups.begin(), route.groups.end(),
               [](const RouteGroup& a, const RouteGroup& b) { return a.queue < b.queue; });
+    route.local_only = route.shards.empty() && route.gateways.empty() && route.groups.empty();
 }
 
 RouterStats Router::stats() const {

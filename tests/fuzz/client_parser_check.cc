@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "compat/client_session.h"
 #include "routing/base/check.h"
@@ -10,6 +11,11 @@
 namespace compat {
 
 namespace {
+
+void write_publish(std::string& out, const Publish& publish) {
+    out.append("publish|").append(publish.subject).append("|").append(publish.reply).append("|");
+    out.append(std::to_string(publish.header_bytes)).append("|").append(publish.body).append("\n");
+}
 
 void write_event(std::string& out, const ClientEvent& event) {
     const auto put = [&](std::string_view text) { out.append("|").append(text); };
@@ -23,12 +29,7 @@ void write_event(std::string& out, const ClientEvent& event) {
             put(event.publish.subject);
             break;
         case ClientVerb::publish:
-            out += "publish";
-            put(event.publish.subject);
-            put(event.publish.reply);
-            put(std::to_string(event.publish.header_bytes));
-            put(event.publish.body);
-            break;
+            return write_publish(out, event.publish);
         case ClientVerb::subscribe:
             out += "subscribe";
             put(event.subject);
@@ -74,6 +75,27 @@ struct Piece {
     }
 };
 
+// Takes publishes off the front of `in` as Shard does: looked at together, then taken one by one while `take` lasts.
+// `looker` is a parser or a session bound to its time.  Returns how many were taken.
+template <typename LookAhead, typename Took>
+std::size_t take_ahead(base::ByteView& in, const ParserCheckOptions& options, LookAhead&& look_ahead, Took&& took) {
+    if (options.look_ahead == 0) return 0;
+    std::vector<PublishAhead> ahead(options.look_ahead);
+    const std::size_t found = look_ahead(in, ahead.data(), ahead.size());
+    BASE_CHECK(found <= ahead.size());
+    const std::size_t taken = std::min(found, options.look_ahead_take);
+    for (std::size_t i = 0; i < taken; ++i) {
+        const Publish& publish = ahead[i].publish;
+        BASE_CHECK(publish.body.data() + publish.body.size() + 2 == in.data() + ahead[i].end);
+        BASE_CHECK(std::memcmp(publish.body.data() + publish.body.size(), "\r\n", 2) == 0);
+        BASE_CHECK(!ahead[i].repeats || (i > 0 && publish.subject == ahead[i - 1].publish.subject &&
+                                         publish.reply.empty() && ahead[i - 1].publish.reply.empty()));
+        took(publish);
+    }
+    if (taken > 0) in.remove_prefix(ahead[taken - 1].end);
+    return taken;
+}
+
 }  // namespace
 
 std::string parser_trace(base::ByteView input, const ParserCheckOptions& options,
@@ -88,6 +110,10 @@ std::string parser_trace(base::ByteView input, const ParserCheckOptions& options
         const Piece piece(input, next_piece);
         base::ByteView in = piece.view;
         for (bool more = true; more;) {
+            const auto look = [&](auto... arguments) { return parser.look_ahead(arguments...); };
+            if (take_ahead(in, options, look, [&](const Publish& publish) { write_publish(trace, publish); }) != 0) {
+                continue;
+            }
             const std::size_t before = in.size();
             switch (parser.step(in)) {
                 case NatsParser::Step::need_more:
@@ -140,17 +166,22 @@ std::string session_trace(base::ByteView input, const ParserCheckOptions& option
     while (!input.empty()) {
         const Piece piece(input, next_piece);
         base::ByteView in = piece.view;
+        const auto published = [&](const Publish& message) {
+            told.append("publish|").append(message.subject).append("|").append(message.body).append("\n");
+            session.no_responders_for(message.subject, message.reply, out);
+        };
+        const auto look = [&](base::ByteView bytes, PublishAhead* ahead, std::size_t max) {
+            return session.look_ahead(bytes, base::Instant{}, ahead, max);
+        };
         for (bool more = true; more;) {
+            if (take_ahead(in, options, look, published) != 0) continue;
             switch (session.step(in, base::Instant{}, out)) {
                 case SessionStep::need_more:
                     more = false;
                     break;
-                case SessionStep::publish: {
-                    const Publish& message = session.publication();
-                    told.append("publish|").append(message.subject).append("|").append(message.body).append("\n");
-                    session.no_responders_for(message.subject, message.reply, out);
+                case SessionStep::publish:
+                    published(session.publication());
                     break;
-                }
                 case SessionStep::subscribe:
                     told += "subscribe|" + std::to_string(session.subscribed()) + "\n";
                     session.set_handle(next_handle++);

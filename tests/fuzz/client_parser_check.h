@@ -1,4 +1,5 @@
-// The one law of the client parser and session: how the input is cut does not matter.  Used by the fuzz harness, the
+// The one law of the client parser and session: how the input is cut does not matter, nor whether publishes are looked
+// at one by one or several at once.  Used by the fuzz harness, the
 // replay and the unit tests.
 #pragma once
 
@@ -18,6 +19,8 @@ struct ParserCheckOptions {
     bool mappings = false;        ///< session_trace only: some
     std::uint32_t payload_bytes_max = 1 << 20;
     std::uint32_t control_line_bytes_max = 4096;
+    std::size_t look_ahead = 0;       ///< before each step, so many publishes are looked at together; 0: never
+    std::size_t look_ahead_take = 1;  ///< and at most so many of them taken
 };
 
 /// Feeds `input` in pieces and writes down, one line an entry, every event and at last how it ended.

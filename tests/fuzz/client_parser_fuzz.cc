@@ -30,8 +30,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (pieces.empty()) return 1;
         return static_cast<std::uint8_t>(pieces[next++ % pieces.size()]);
     };
-    BASE_CHECK(compat::parser_trace(input, options, cut) == compat::parser_trace(input, options, whole));
+    const auto parsed = compat::parser_trace(input, options, whole);
+    const auto session = compat::session_trace(input, options, whole);
+    BASE_CHECK(compat::parser_trace(input, options, cut) == parsed);
     next = 0;
-    BASE_CHECK(compat::session_trace(input, options, cut) == compat::session_trace(input, options, whole));
+    BASE_CHECK(compat::session_trace(input, options, cut) == session);
+
+    options.look_ahead = 1 + sizes;
+    options.look_ahead_take = 1 + sizes / 2;
+    BASE_CHECK(compat::parser_trace(input, options, whole) == parsed);
+    BASE_CHECK(compat::session_trace(input, options, whole) == session);
+    next = 0;
+    BASE_CHECK(compat::parser_trace(input, options, cut) == parsed);
+    next = 0;
+    BASE_CHECK(compat::session_trace(input, options, cut) == session);
     return 0;
 }

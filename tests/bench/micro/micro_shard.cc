@@ -43,7 +43,8 @@ struct World {
     }
     gateway::Client& client(const std::string& then = {}) {
         auto& opened = shard->open(++clients, "127.0.0.1", now);
-        send(opened, "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n" + then);
+        send(opened,
+             "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true}\r\n" + then);
         return opened;
     }
     /// One read of the socket, and the end of its turn.  Returns what was delivered so far.

@@ -155,7 +155,16 @@ TEST_CASE("a stream of good and hostile lines gives the same events for every sp
     std::string input;
     const std::uint64_t lines = prng.between(1, 40);
     for (std::uint64_t i = 0; i < lines; ++i) {
-        switch (prng.below(8)) {
+        switch (prng.below(9)) {
+            case 8: {  // one subject again and again
+                const bool headers = options.headers_allowed && prng.chance(1, 2);
+                for (std::uint64_t n = prng.between(1, 9); n > 0; --n) {
+                    const std::string body((headers ? 12 : 0) + prng.below(prng.chance(1, 2) ? 1 : 200), 'x');
+                    input += (headers ? "HPUB run 12 " : "PUB run ") + std::to_string(body.size()) + "\r\n" + body;
+                    input += "\r\n";
+                }
+                break;
+            }
             case 0: {  // a payload larger than most pieces
                 const std::string body(prng.between(0, 3001), static_cast<char>('a' + i % 26));
                 input += "PUB big." + std::to_string(i) + " r " + std::to_string(body.size()) + "\r\n" + body + "\r\n";
@@ -183,7 +192,11 @@ TEST_CASE("a stream of good and hostile lines gives the same events for every sp
     CHECK(parser_trace(input, options, [](std::size_t) { return 1; }) == whole);
     for (int round = 0; round < 10; ++round) {
         const std::uint64_t largest = prng.chance(1, 2) ? 20 : 2000;
-        CHECK(parser_trace(input, options, [&](std::size_t) { return prng.between(1, largest); }) == whole);
+        ParserCheckOptions ahead = options;
+        ahead.look_ahead = prng.below(12);
+        ahead.look_ahead_take = prng.between(1, 12);
+        CHECK(parser_trace(input, ahead) == whole);
+        CHECK(parser_trace(input, ahead, [&](std::size_t) { return prng.between(1, largest); }) == whole);
     }
 }
 
