@@ -416,12 +416,13 @@ void Router::add_to_group(const Interest& interest, Route& route) {
             add_local(interest, group.local);
             break;
         case PlaceKind::shard:
-            group.remote.push_back({RemoteMember::Kind::shard, true, 0, interest.place, interest.weight, index_none});
+            group.remote.push_back(
+                {RemoteMember::Kind::shard, true, 0, interest.place, interest.weight, target_set_none});
             break;
         case PlaceKind::gateway:
             group.remote.push_back({RemoteMember::Kind::gateway, reachable(interest.place),
                                     interest.place < distances_.size() ? distances_[interest.place] : std::uint16_t{0},
-                                    interest.place, interest.weight, index_none});
+                                    interest.place, interest.weight, target_set_none});
             break;
     }
 }
