@@ -193,7 +193,7 @@ std::string help_text() {
            "\n"
            "Usage:\n"
            "  treegate [flags]                          run a gateway; plain `treegate` is a NATS server on port 4222\n"
-           "  treegate tree status|map [flags]          who is linked to whom\n"
+           "  treegate tree status|map|forget [flags]   who is linked to whom; giving an absent gateway up\n"
            "  treegate path show <subject> [flags]      the event path that a message on this subject would take\n"
            "  treegate path explain <number> [flags]    the gateways behind the number of an event path\n"
            "  treegate path verify [flags]              read a traced message's headers and multiply its hops again\n"

@@ -18,6 +18,7 @@
 #include "compat/nats_limits.h"
 #include "compat/subject_mappings.h"
 #include "routing/base/time.h"
+#include "routing/queue_policy.h"
 
 namespace gateway {
 
@@ -57,6 +58,12 @@ inline constexpr std::uint64_t dump_keep_default = 1000;
 inline constexpr std::uint64_t dump_keep_max = 10'000'000;
 /// The longest secret of a tree.  Unit: bytes.
 inline constexpr std::size_t secret_bytes_max = 1024;
+/// How long a region or a tag may be.  Unit: bytes.
+inline constexpr std::size_t tag_bytes_max = 128;
+/// Tags of one gateway.  Each is an entry of its log, which every member holds.
+inline constexpr std::size_t tags_max = 64;
+/// Filters with a queue policy of their own.  Looked through whenever a route with groups is made.
+inline constexpr std::size_t queue_policies_max = 256;
 /// How long a name may be.  Unit: bytes.  It is one token of the subjects `$TREE.REQ.<name>.>`.
 inline constexpr std::size_t name_bytes_max = 128;
 
@@ -74,6 +81,9 @@ struct TreeConfig {
     std::string advertise;          ///< see advertised_address()
     std::string name = "treegate";  ///< of the tree; gateways of another are refused
     std::string secret;             ///< empty: none
+    std::string region;             ///< where this gateway stands, for Tree-To and Tree-Forbid; empty: nowhere
+    std::vector<std::string> tags;  ///< what else it is called there
+    routing::QueuePolicies queue_policies{};
 };
 
 /// Durable subjects; DESIGN 5.

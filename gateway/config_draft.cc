@@ -83,6 +83,36 @@ std::string add_filter(std::string_view text, std::vector<std::string>& filters)
     return {};
 }
 
+std::string check_tag(std::string_view text) {
+    if (text.size() > tag_bytes_max) return "longer than " + std::to_string(tag_bytes_max) + " bytes";
+    const auto wrong = [](unsigned char c) { return c <= ' ' || c == ',' || c == 0x7f; };
+    if (text.empty() || std::any_of(text.begin(), text.end(), wrong))
+        return quoted(text) + " is not one word without commas";
+    return {};
+}
+
+std::string add_tag(std::string_view text, std::vector<std::string>& tags) {
+    if (std::string wrong = check_tag(text); !wrong.empty()) return wrong;
+    if (std::find(tags.begin(), tags.end(), text) != tags.end()) return {};
+    if (tags.size() == tags_max) return "more than " + std::to_string(tags_max) + " tags";
+    tags.emplace_back(text);
+    return {};
+}
+
+std::string add_queue_policy(std::string_view filter, std::string_view policy, routing::QueuePolicies& policies) {
+    const auto known = routing::read_queue_policy(policy);
+    if (!known) return quoted(policy) + " is none of local_first, round_robin, weighted, nearest, random";
+    if (filter.empty()) {
+        policies.standard = *known;
+        return {};
+    }
+    if (!base::is_valid_filter(filter)) return quoted(filter) + " is not a subject filter";
+    if (policies.by_subject.size() == queue_policies_max)
+        return "more than " + std::to_string(queue_policies_max) + " filters";
+    policies.by_subject.push_back({std::string(filter), *known});
+    return {};
+}
+
 std::string check_durability(std::string_view text) {
     if (text == "fsync") return {};
     if (text == "interval" || text == "memory") return quoted(text) + " is " + std::string(not_yet);

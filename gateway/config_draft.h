@@ -28,6 +28,8 @@ struct Draft {
     std::vector<std::string> tree_only;  ///< what was given and means nothing without a tree
     bool joins_by_flag = false;          ///< then those of the file are gone
     bool filters_by_flag = false;
+    bool tags_by_flag = false;
+    bool policies_by_flag = false;
 
     // The command line alone.
     bool help = false;
@@ -41,6 +43,12 @@ struct Draft {
 
 /// "[HOST]:PORT" of the tree's listener.
 [[nodiscard]] std::string read_tree_listen(std::string_view text, ListenAddress& listen);
+/// A region or a tag: a word that may stand in the lists of the headers Tree-To and Tree-Forbid.
+[[nodiscard]] std::string check_tag(std::string_view text);
+[[nodiscard]] std::string add_tag(std::string_view text, std::vector<std::string>& tags);
+/// `filter` empty: for all subjects that no other filter matches.
+[[nodiscard]] std::string add_queue_policy(std::string_view filter, std::string_view policy,
+                                           routing::QueuePolicies& policies);
 /// "host" or "host:port", the port `port_least` to 65535.
 [[nodiscard]] std::string check_address(std::string_view text, long port_least = 1);
 /// One address of a member; the tree's default port is added.

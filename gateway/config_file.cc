@@ -232,7 +232,38 @@ void read_mappings(Reader& reader, Name key, const Value& value) {
 // ---- the tree
 // -----------------------------------------------------------------------------------------------------------
 
-constexpr std::array<Key, 6> tree_keys{{
+/// [{subject: "jobs.>", policy: round_robin}, ..]
+void read_queue_policies(Reader& reader, Name key, const Value& value) {
+    const auto* list = reader.take<conf::Array>(value, key, "an array of maps");
+    if (list == nullptr) return;
+    auto& policies = reader.draft.tree.queue_policies;
+    policies.by_subject.clear();
+    for (const Value& each : *list) {
+        const auto* map = reader.take<conf::Map>(each, key, "an array of maps");
+        if (map == nullptr) continue;
+        std::string subject;
+        std::string policy;
+        const std::size_t errors = reader.errors.size();
+        for (const auto& [name, field] : in_order(*map)) {
+            const std::string wanted = lower(name);
+            if (wanted == "subject") {
+                reader.text(*field, wanted, subject);
+            } else if (wanted == "policy") {
+                reader.text(*field, wanted, policy);
+            } else {
+                reader.error(*field, "unknown field " + quoted(name));
+            }
+        }
+        if (reader.errors.size() != errors) continue;
+        if (subject.empty() || policy.empty()) {
+            reader.error(each, std::string(key) + ": each entry needs a subject and a policy");
+        } else {
+            reader.check(each, key, add_queue_policy(subject, policy, policies));
+        }
+    }
+}
+
+constexpr std::array<Key, 10> tree_keys{{
     {"name",
      [](Reader& reader, Name key, const Value& value) {
          reader.text(value, key, reader.draft.tree.name);
@@ -269,6 +300,24 @@ constexpr std::array<Key, 6> tree_keys{{
      }},
     {"secret_file", [](Reader& reader, std::string_view key,
                        const Value& value) { reader.text(value, key, reader.draft.secret_file); }},
+    {"region",
+     [](Reader& reader, Name key, const Value& value) {
+         reader.text(value, key, reader.draft.tree.region);
+         reader.check(value, key, check_tag(reader.draft.tree.region));
+     }},
+    {"tags",
+     [](Reader& reader, Name key, const Value& value) {
+         reader.draft.tree.tags.clear();
+         reader.texts(value, key, [&](const std::string& tag, const Value& place) {
+             reader.check(place, key, add_tag(tag, reader.draft.tree.tags));
+         });
+     }},
+    {"queue_policy",
+     [](Reader& reader, Name key, const Value& value) {
+         if (const auto* policy = reader.text(value, key))
+             reader.check(value, key, add_queue_policy({}, *policy, reader.draft.tree.queue_policies));
+     }},
+    {"queue_policies", read_queue_policies},
 }};
 
 void read_tree(Reader& reader, Name key, const Value& value) {

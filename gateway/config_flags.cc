@@ -180,6 +180,37 @@ FlagGroup tree_flags(Draft& draft) {
                                 }}),
                 of_tree(draft, text_flag({"tree-name"}, "NAME",
                                          "name of the tree; others are refused (default: treegate)", tree.name)),
+                of_tree(draft, {{"region"},
+                                "NAME",
+                                "where this gateway stands: messages may ask for it (header Tree-To)",
+                                [&tree](std::string_view text) {
+                                    tree.region = text;
+                                    return check_tag(text);
+                                }}),
+                of_tree(draft, {{"tags"},
+                                "TAG,...",
+                                "what else messages may call it (headers Tree-To, Tree-Forbid)",
+                                [&draft](std::string_view text) {
+                                    if (!std::exchange(draft.tags_by_flag, true)) draft.tree.tags.clear();
+                                    for (const std::string& tag : split_list(text)) {
+                                        if (std::string wrong = add_tag(tag, draft.tree.tags); !wrong.empty())
+                                            return wrong;
+                                    }
+                                    return std::string();
+                                }}),
+                of_tree(draft, {{"queue-policy"},
+                                "[FILTER=]POLICY",
+                                "who of a queue group takes a message published here: local_first (default),\n"
+                                "round_robin, weighted, nearest, random; may be given several times, the first\n"
+                                "FILTER that matches the subject counts",
+                                [&draft](std::string_view text) {
+                                    auto& policies = draft.tree.queue_policies;
+                                    if (!std::exchange(draft.policies_by_flag, true)) policies = {};
+                                    const std::size_t equals = text.rfind('=');
+                                    if (equals == std::string_view::npos) return add_queue_policy({}, text, policies);
+                                    if (equals == 0) return std::string("needs a filter before '='");
+                                    return add_queue_policy(text.substr(0, equals), text.substr(equals + 1), policies);
+                                }}),
                 of_tree(draft, text_flag({"secret-file"}, "FILE", "the tree's secret, the same at every member",
                                          draft.secret_file)),
                 refused({"secret", "tree-secret"}, "SECRET",

@@ -112,6 +112,10 @@ void compare_tree(const TreeConfig& running, const TreeConfig& wanted, Compariso
     compare.must_stay("tree.join", running.join, wanted.join);
     compare.must_stay("tree.advertise", running.advertise, wanted.advertise);
     compare.must_stay(running.secret != wanted.secret, "tree.secret");
+    compare.must_stay("tree.region", running.region, wanted.region);
+    compare.must_stay("tree.tags", running.tags, wanted.tags);
+    compare.must_stay(running.queue_policies.standard != wanted.queue_policies.standard, "tree.queue_policy");
+    compare.must_stay(running.queue_policies.by_subject != wanted.queue_policies.by_subject, "tree.queue_policies");
 }
 
 }  // namespace

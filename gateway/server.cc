@@ -148,9 +148,9 @@ class Server final {
         woken_.resize(post_.shards());
         const std::uint64_t seed = random_number();
         for (routing::ShardIndex i = 0; i < post_.shards(); ++i) {
-            shards_[i] = std::make_unique<ShardLoop>(
-                ShardOptions{.index = i, .pending_bytes_max = config_.limits.max_pending, .hash_seed = seed}, settings_,
-                post_, shards_, news_, log_);
+            ShardOptions options{.index = i, .pending_bytes_max = config_.limits.max_pending, .hash_seed = seed};
+            if (config_.tree) options.queue_policies = config_.tree->queue_policies;
+            shards_[i] = std::make_unique<ShardLoop>(std::move(options), settings_, post_, shards_, news_, log_);
             shards_[i]->shard().change(shard_settings(config_));
         }
     }

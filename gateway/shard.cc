@@ -282,15 +282,19 @@ void Shard::publish_one(Client& from, const compat::Publish& said) {
 
 /// False: Node cannot tell yet who gets it; it is to be kept and published again.
 bool Shard::publish(Client& from, const MessageView& message) {
+    const routing::node::Scope* within =
+        message.header_bytes == 0 || node_ == nullptr ? nullptr : node_->scope(message.headers());
     Route& route = router_.route(message.account, message.subject);
     if (node_ != nullptr && node_->has_durable() && node_->is_durable(route, message.account, message.subject)) {
         return publish_durable(from, message);
     }
-    const std::uint32_t takers = fan_out(route, message, &from);
+    const std::uint32_t takers = fan_out(route, message, &from, within);
     bool remote = false;
     if (node_ != nullptr && (!route.gateways.empty() || !picks_.empty() || node_->may_be_reply(message.subject))) {
-        remote =
-            node_->publish_volatile(message, route, picks_, from.connection, now_) != routing::node::Remote::nobody;
+        const auto sent = within == nullptr
+                              ? node_->publish_volatile(message, route, picks_, from.connection, now_)
+                              : node_->publish_within(*within, message, route, picks_, from.connection, now_);
+        remote = sent != routing::node::Remote::nobody;
         if (links_full_) rest(from, stall_ms_max);
     }
     if (takers != 0 || remote || message.reply.empty()) return true;

@@ -237,7 +237,8 @@ class Shard final {
     void drop_all(Client& client);
     void pong(Client& client);
 
-    std::uint32_t fan_out(routing::Route& route, const routing::MessageView& message, Client* from);
+    std::uint32_t fan_out(routing::Route& route, const routing::MessageView& message, Client* from,
+                          const routing::node::Scope* within = nullptr);
     std::uint32_t deliver_plain(routing::Route& route, const routing::MessageView& message, Client* from);
     bool deliver_one(routing::LocalReceiver& receiver, const routing::MessageView& message, Client* from);
     void render_heads(routing::Route& route, std::string_view subject);

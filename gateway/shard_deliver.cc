@@ -22,19 +22,28 @@ constexpr std::size_t share_bytes_min = 1024;
 
 }  // namespace
 
-/// Serves this shard and the siblings.  Returns how many took it or will.
-std::uint32_t Shard::fan_out(Route& route, const MessageView& message, Client* from) {
+/// Serves this shard and the siblings, `within` what the message's headers allow.  Returns how many took it or will.
+std::uint32_t Shard::fan_out(Route& route, const MessageView& message, Client* from,
+                             const routing::node::Scope* within) {
     tails_ready_ = false;
     picks_.clear();
-    std::uint32_t takers = deliver_plain(route, message, from);
-    for (const auto sibling : route.shards) {
-        to_sibling(sibling, true, {});
-        ++takers;
+    const bool here = within == nullptr || within->here();
+    std::uint32_t takers = 0;
+    if (here) {
+        takers = deliver_plain(route, message, from);
+        for (const auto sibling : route.shards) {
+            to_sibling(sibling, true, {});
+            ++takers;
+        }
     }
     for (std::uint32_t i = 0; i < route.groups.size(); ++i) {
         routing::PickRequest request;
         if (from != nullptr && !from->session.echo()) request.excluded_connection = from->connection;
         request.gateways = node_ != nullptr;
+        if (within != nullptr) {
+            request.local = request.shards = here;
+            request.only_gateways = &within->gateways;
+        }
         if (pick_group(route.groups[i], request, message, from, i)) ++takers;
     }
     if (outgoing_any_) {

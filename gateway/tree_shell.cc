@@ -30,6 +30,8 @@ TreeShell::TreeShell(const Config& config, const std::string& name, Identity& id
         options.tree.tree = config.tree->name;
         options.tree.advertise = config.tree->advertise;
         options.tree.join = config.tree->join;
+        options.tree.region = config.tree->region;
+        options.tree.tags = config.tree->tags;
     }
     options.tree.boot = random_number();
     const auto wall = io::EventLoop::wall_millis();

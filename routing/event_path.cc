@@ -319,6 +319,12 @@ PathFromHere compute_path(const TargetSet& targets, const RouteTree& routes, con
     return path;
 }
 
+bool divisible(const Factors& factors, const std::vector<Prime>& primes) {
+    return std::any_of(factors.begin(), factors.end(), [&](const Factor& factor) {
+        return std::find(primes.begin(), primes.end(), factor.prime) != primes.end();
+    });
+}
+
 Split split_path(const Factors& factors, GatewayIndex self, const RouteTree& routes,
                  const std::vector<GatewayIndex>& neighbours, LinkIndex arrived_on) {
     Split split;

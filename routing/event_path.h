@@ -122,6 +122,9 @@ struct PathFromHere {
 [[nodiscard]] PathFromHere compute_path(const TargetSet& targets, const RouteTree& routes,
                                         const std::vector<Prime>& primes);
 
+/// True if one of `primes` divides the path's number.
+[[nodiscard]] bool divisible(const Factors& factors, const std::vector<Prime>& primes);
+
 /// The part of a path that goes out on one link.
 struct Share {
     LinkIndex link = link_none;

@@ -60,7 +60,8 @@ enum class LogEntryKind : std::uint8_t {
     prime = 'P',      ///< -> prime, time of its claim
     advertise = 'A',  ///< -> the address that others dial
     link = 'L',       ///< neighbour's id -> session
-    tag = 'T',        ///< tag -> value
+    region = 'R',     ///< -> the region that it stands in
+    tag = 'T',        ///< tag -> 1
 };
 
 /// Interest of a gateway's clients.  Borrows: from the key that it was read from.
@@ -79,7 +80,8 @@ struct PrimeEntry {
 [[nodiscard]] base::Bytes interest_key(std::string_view account, std::string_view filter, std::string_view queue);
 [[nodiscard]] base::Bytes durable_key(std::string_view filter);
 [[nodiscard]] base::Bytes link_key(const GatewayId& neighbour);
-/// The key of a kind of which there is one entry: name, prime, advertise.
+[[nodiscard]] base::Bytes tag_key(std::string_view tag);
+/// The key of a kind of which there is one entry: name, prime, advertise, region.
 [[nodiscard]] base::Bytes single_key(LogEntryKind kind);
 [[nodiscard]] base::Bytes number_value(std::uint64_t number);
 [[nodiscard]] base::Bytes prime_value(const PrimeEntry& claim);
@@ -89,6 +91,7 @@ struct PrimeEntry {
 /// Errors: nothing if `key` is not of that kind or is malformed (the entry is then kept, but means nothing).
 [[nodiscard]] std::optional<InterestEntry> read_interest_key(base::ByteView key);
 [[nodiscard]] std::optional<std::string_view> read_durable_key(base::ByteView key);
+[[nodiscard]] std::optional<std::string_view> read_tag_key(base::ByteView key);
 [[nodiscard]] std::optional<GatewayId> read_link_key(base::ByteView key);
 [[nodiscard]] std::optional<std::uint64_t> read_number_value(base::ByteView value);
 [[nodiscard]] std::optional<PrimeEntry> read_prime_value(base::ByteView value);

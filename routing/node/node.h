@@ -36,6 +36,7 @@
 #include "routing/node/interest_sum.h"
 #include "routing/node/lookups.h"
 #include "routing/node/node_host.h"
+#include "routing/node/targeting.h"
 #include "routing/peer/record.h"
 #include "routing/peer/trace.h"
 #include "routing/peer/tree.h"
@@ -103,6 +104,7 @@ struct NodeCounters {
     std::uint64_t durable_published = 0;
     std::uint64_t durable_held = 0;
     std::uint64_t durable_no_taker = 0;
+    std::uint64_t targeting_malformed = 0;  ///< messages that went nowhere for a Tree-To or Tree-Forbid that says nothing
 };
 
 /// Threads: the tree shard's.
@@ -154,6 +156,13 @@ class Node final : private peer::TreeEvents {
     /// blame for lookups.
     Remote publish_volatile(const MessageView& message, Route& route, std::span<const GroupPick> picks,
                             ConnectionId publisher, base::Instant now);
+
+    /// Where a message with these headers may go (targeting.h); null: wherever it is wanted.  Borrowed until the next
+    /// call into Node.  Cost: one search through the headers where there is no such header.
+    [[nodiscard]] const Scope* scope(base::ByteView headers);
+    /// As publish_volatile, for a message with a scope: `picks` were made within it.
+    Remote publish_within(const Scope& scope, const MessageView& message, const Route& route,
+                          std::span<const GroupPick> picks, ConnectionId publisher, base::Instant now);
 
     /// The same for a sibling shard's publish, which has chosen `targets` (other gateways only) by itself.
     Remote publish_volatile(const MessageView& message, const TargetSet& targets, ConnectionId publisher,
@@ -268,6 +277,7 @@ class Node final : private peer::TreeEvents {
     void durable_filters_changed() override;
     void reachable(GatewayIndex gateway, bool reachable, std::uint64_t boot) override;
     void ways_changed() override;
+    void described(GatewayIndex) override { scopes_.clear(); }
     void syncing_changed(bool syncing) override;
     void deliver(const peer::VolatileDelivery& delivery) override;
     void deliver_durable(const peer::DurableDelivery& delivery) override;
@@ -288,6 +298,8 @@ class Node final : private peer::TreeEvents {
     TargetSetId remote_targets(Route& route, std::span<const GroupPick> picks, AccountId account);
     Remote send(const MessageView& message, TargetSetId targets, std::uint8_t flags);
     Remote publish_to_inbox(const MessageView& message, TargetSet targets, ConnectionId publisher);
+    [[nodiscard]] Scope make_scope(std::string_view lines);
+    void narrow(const MessageView& message, TargetSet& targets);
     void show_trace(base::ByteView trace, MessageView& message);
     TargetSetId reply_target(GatewayIndex gateway, AccountId account);
     void ask_for_inbox(std::string_view account, std::string_view subject);
@@ -303,8 +315,8 @@ class Node final : private peer::TreeEvents {
     [[nodiscard]] bool interest_known() const;
     void need_store();
     void start_tree();
-    [[nodiscard]] TargetSet durable_targets(const Route& route);
-    [[nodiscard]] GatewayIndex pick_durable(const RouteGroup& group);
+    [[nodiscard]] TargetSet durable_targets(const Route& route, const Scope* within);
+    [[nodiscard]] GatewayIndex pick_durable(const RouteGroup& group, const Scope* within);
     void drain_durable();
     void send_record(const queue::SendRecord& record);
     void acknowledge(const queue::PubAck& ack);
@@ -335,6 +347,8 @@ class Node final : private peer::TreeEvents {
     std::vector<TargetSetId> reply_targets_;  // by gateway: plain service there alone
     InboxMemory inboxes_;
     Lookups lookups_;
+    std::map<std::string, Scope, std::less<>> scopes_;  // by the lines of the headers; until a gateway or a way changes
+    std::string scope_lines_;                           // scratch of scope()
     std::vector<Outgoing> outgoing_;
     Served served_;                         // scratch of deliver()
     std::vector<std::string_view> groups_;  // scratch of deliver()

@@ -128,13 +128,13 @@ bool Node::interest_known() const {
     return !tree_->syncing() || now_ >= syncing_since_ + hold_time_max;
 }
 
-GatewayIndex Node::pick_durable(const RouteGroup& group) {
+GatewayIndex Node::pick_durable(const RouteGroup& group, const Scope* within) {
     // By DESIGN 5: reachable ones with window room, else any reachable, else remembered ones; within a tier by policy.
     // This gateway stands among the others here; where it comes first, it does whatever room there is.
     const bool here_first = group.policy == QueuePolicy::local_first || group.policy == QueuePolicy::nearest;
     room_.assign(registry_.size(), false);
     for (const RemoteMember& member : group.remote) {
-        if (member.weight == 0) continue;
+        if (member.weight == 0 || (within != nullptr && !within->has(member.index))) continue;
         if (member.index == gateway_self && here_first) return gateway_self;
         room_[member.index] = member.index == gateway_self || durable_->has_room(member.index);
     }
@@ -142,24 +142,27 @@ GatewayIndex Node::pick_durable(const RouteGroup& group) {
     request.only_gateways = &room_;
     Pick picked = routing::pick(group, request, prng_);
     if (!picked) {
-        request.only_gateways = nullptr;
+        request.only_gateways = within != nullptr ? &within->gateways : nullptr;
         request.remembered = true;
         picked = routing::pick(group, request, prng_);
     }
     return picked ? group.remote[picked.at].index : gateway_none;
 }
 
-TargetSet Node::durable_targets(const Route& route) {
+TargetSet Node::durable_targets(const Route& route, const Scope* within) {
     std::map<GatewayIndex, Target> targets;
     const auto at = [&](GatewayIndex gateway) -> Target& {
         Target& target = targets[gateway];
         target.gateway = gateway;
         return target;
     };
-    for (const GatewayIndex gateway : route.gateways) at(gateway).plain = true;
-    for (const GatewayIndex gateway : route.remembered) at(gateway).plain = true;
+    const auto allowed = [&](GatewayIndex gateway) { return within == nullptr || within->has(gateway); };
+    for (const GatewayIndex gateway : route.gateways)
+        if (allowed(gateway)) at(gateway).plain = true;
+    for (const GatewayIndex gateway : route.remembered)
+        if (allowed(gateway)) at(gateway).plain = true;
     for (const RouteGroup& group : route.groups)
-        if (const GatewayIndex gateway = pick_durable(group); gateway != gateway_none)
+        if (const GatewayIndex gateway = pick_durable(group, within); gateway != gateway_none)
             at(gateway).groups.push_back(group.queue);  // groups come ascending
     TargetSet set;
     for (auto& [gateway, target] : targets) set.push_back(std::move(target));
@@ -190,13 +193,14 @@ DurablePublish Node::publish_durable(const MessageView& message, ConnectionId pu
             return DurablePublish::held;
         }
     }
+    const Scope* within = message.header_bytes == 0 ? nullptr : scope(message.headers());
     Route& route = router_.route(durable_account(message.account), message.subject);
     TargetSetId targets = route.durable_targets;
-    if (!route.groups.empty() || sets_.get(targets) == nullptr) {
-        const TargetSet set = durable_targets(route);
+    if (!route.groups.empty() || within != nullptr || sets_.get(targets) == nullptr) {
+        const TargetSet set = durable_targets(route, within);
         if (set.empty()) {
             // Somebody listens whose durable interest is not on disk and told yet: that is a matter of milliseconds.
-            if (patient && router_.route(message.account, message.subject).has_taker() &&
+            if (patient && within == nullptr && router_.route(message.account, message.subject).has_taker() &&
                 holds_.hold(publisher, Holds::For::interest, hold_time_max, now)) {
                 ++counters_.durable_held;
                 return DurablePublish::held;
@@ -206,7 +210,7 @@ DurablePublish Node::publish_durable(const MessageView& message, ConnectionId pu
             return DurablePublish::no_taker;
         }
         targets = sets_.intern(set, message.account);
-        if (route.groups.empty()) route.durable_targets = targets;
+        if (route.groups.empty() && within == nullptr) route.durable_targets = targets;
     }
     bool ack = !message.reply.empty();
     for (const auto& filter : durable_filters_)

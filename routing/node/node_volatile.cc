@@ -99,6 +99,63 @@ Remote Node::publish_volatile(const MessageView& message, const TargetSet& targe
     return send(message, sets_.intern(targets, message.account), 0);
 }
 
+// --- Messages that say where they may go -----------------------------------------------------------------------------
+
+const Scope* Node::scope(base::ByteView headers) {
+    if (!find_targeting(headers, scope_lines_)) return nullptr;
+    auto found = scopes_.find(scope_lines_);
+    if (found == scopes_.end()) {
+        if (scopes_.size() >= scopes_max) scopes_.clear();
+        found = scopes_.emplace(scope_lines_, make_scope(scope_lines_)).first;
+    }
+    counters_.targeting_malformed += found->second.malformed ? 1 : 0;
+    return &found->second;
+}
+
+Scope Node::make_scope(std::string_view lines) {
+    Scope scope;
+    const auto targeting = read_targeting(lines);
+    if (!targeting.ok()) {
+        scope.malformed = true;
+        host_.log(peer::LogLevel::debug, "A message goes nowhere: " + targeting.error());
+        return scope;
+    }
+    peer::PathEngine& paths = tree_->paths();
+    scope.gateways.resize(registry_.size());
+    std::vector<Prime> forbidden;
+    for (GatewayIndex gateway = 0; gateway < registry_.size(); ++gateway) {
+        const std::string id = base::to_hex(registry_.id(gateway).view());
+        const GatewayDescription known{tree_->name(gateway), id, tree_->region(gateway), tree_->tags(gateway)};
+        const bool excluded = matches(targeting.value().forbid, known);
+        if (excluded) forbidden.push_back(paths.prime_of(gateway));
+        scope.gateways[gateway] = !excluded && (!targeting.value().narrowed || matches(targeting.value().to, known));
+    }
+    if (forbidden.empty()) return scope;
+    // Who lives behind a forbidden gateway: the number of the path there can be divided by its prime.
+    for (GatewayIndex gateway = 1; gateway < registry_.size(); ++gateway)
+        if (scope.gateways[gateway] && divisible(paths.explain({Target{gateway, true, {}}}).factors, forbidden))
+            scope.gateways[gateway] = false;
+    return scope;
+}
+
+/// Leaves of `targets` those where the message may go.
+void Node::narrow(const MessageView& message, TargetSet& targets) {
+    const Scope* within = message.header_bytes == 0 ? nullptr : scope(message.headers());
+    if (within != nullptr) std::erase_if(targets, [&](const Target& target) { return !within->has(target.gateway); });
+}
+
+Remote Node::publish_within(const Scope& scope, const MessageView& message, const Route& route,
+                            std::span<const GroupPick> picks, ConnectionId publisher, base::Instant now) {
+    TargetSet targets;
+    for (const GatewayIndex gateway : route.gateways)
+        if (scope.has(gateway)) add_plain(targets, gateway);
+    for (const GroupPick& pick : picks) {
+        const RouteGroup& group = route.groups[pick.group];
+        add_group(targets, group.remote[pick.member].index, group.queue);
+    }
+    return publish_volatile(message, targets, publisher, now);
+}
+
 // --- Replies ---------------------------------------------------------------------------------------------------------
 
 Remote Node::publish_to_inbox(const MessageView& message, TargetSet targets, ConnectionId publisher) {
@@ -108,12 +165,14 @@ Remote Node::publish_to_inbox(const MessageView& message, TargetSet targets, Con
     if (!ours) {
         const auto found = inboxes_.find(message.account, prefix, now_);
         const bool known = found.answer == InboxMemory::Answer::lives_at && tree_->is_reachable(found.gateway);
-        if (known && targets.empty()) {  // the usual case, without an allocation
+        const Scope* within = message.header_bytes == 0 ? nullptr : scope(message.headers());
+        if (known && within != nullptr && !within->has(found.gateway)) {
+            // It may not go where its inbox is.
+        } else if (known && targets.empty()) {  // the usual case, without an allocation
             ++counters_.inbox_routed;
             ++counters_.volatile_out;
             return send(message, reply_target(found.gateway, message.account), flag_inbox);
-        }
-        if (known) {
+        } else if (known) {
             add_plain(targets, found.gateway);
             flags = flag_inbox;
             ++counters_.inbox_routed;
@@ -176,6 +235,11 @@ void Node::inbox_found(GatewayIndex gateway, AccountId account, std::string_view
         if (!message.forwarded)
             for (const GatewayIndex plain : router_.route(account, message.subject).gateways) add_plain(targets, plain);
         add_plain(targets, gateway);
+        narrow(message.view(), targets);
+        if (targets.empty()) {
+            ++counters_.lookups_dropped;
+            continue;
+        }
         ++counters_.inbox_routed;
         ++counters_.volatile_out;
         send(message.view(), sets_.intern(targets, account), flag_inbox);
@@ -188,8 +252,14 @@ void Node::forward_to_inbox(Outgoing& outgoing) {
     // Who told us that it lives here is not where it has gone.
     if (found.answer == InboxMemory::Answer::lives_at && found.gateway != outgoing.gateway &&
         tree_->is_reachable(found.gateway)) {
+        TargetSet targets{Target{found.gateway, true, {}}};
+        narrow(message, targets);
+        if (targets.empty()) {
+            ++counters_.lookups_dropped;
+            return;
+        }
         ++counters_.inbox_forwarded;
-        send(message, sets_.intern(TargetSet{Target{found.gateway, true, {}}}, message.account), flag_inbox);
+        send(message, sets_.intern(targets, message.account), flag_inbox);
         return;
     }
     if (found.answer == InboxMemory::Answer::nowhere) {
@@ -219,6 +289,7 @@ void Node::tick_lookups() {
         if (!message.forwarded)
             for (const GatewayIndex plain : router_.route(message.account, message.subject).gateways)
                 add_plain(targets, plain);
+        narrow(message.view(), targets);
         if (targets.empty())
             ++counters_.lookups_dropped;
         else
@@ -324,6 +395,10 @@ void Node::pick_again(Outgoing& outgoing) {
     const std::string_view group_name = outgoing.group;
     PickRequest request;
     request.excluded_gateway = outgoing.gateway;
+    if (const Scope* within = message.header_bytes == 0 ? nullptr : scope(message.headers())) {
+        request.local = request.shards = within->here();
+        request.only_gateways = &within->gateways;
+    }
     const Route& route = router_.route(message.account, message.subject);
     const RouteGroup* group = route.find_group(group_name);
     Pick pick = group == nullptr ? Pick{} : routing::pick(*group, request, prng_);

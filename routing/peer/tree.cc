@@ -26,6 +26,16 @@ MembershipOptions membership_options(const TreeOptions& options) {
     return result;
 }
 
+std::vector<std::string_view> tags_of(const GatewayLog& log) {
+    std::vector<std::string_view> tags;
+    for (auto entry = log.entries().lower_bound(tag_key({})); entry != log.entries().end(); ++entry) {
+        const auto tag = read_tag_key(entry->first);
+        if (!tag) break;
+        tags.push_back(*tag);
+    }
+    return tags;
+}
+
 std::string_view state_name(const PeerSession& session, const std::optional<PeerRole>& role) {
     if (!session.proven() || !role) return "handshake";
     switch (*role) {
@@ -64,6 +74,8 @@ Tree::Core::Core(TreeOptions options, GatewayRegistry& registry, TargetSets& tar
     book_.own().start(options_.incarnation, options_.boot);
     set_own(single_key(LogEntryKind::name), options_.name);
     if (!options_.advertise.empty()) set_own(single_key(LogEntryKind::advertise), options_.advertise);
+    if (!options_.region.empty()) set_own(single_key(LogEntryKind::region), options_.region);
+    for (const std::string& tag : options_.tags) set_own(tag_key(tag), number_value(1));
 }
 
 Tree::Core::~Core() = default;
@@ -325,6 +337,8 @@ TreeStatus Tree::Core::status() const {
         gateway.id = id;
         gateway.name = log.find(single_key(LogEntryKind::name));
         gateway.advertise = log.find(single_key(LogEntryKind::advertise));
+        gateway.region = log.find(single_key(LogEntryKind::region));
+        for (const std::string_view tag : tags_of(log)) gateway.tags.emplace_back(tag);
         if (const auto prime = read_prime_value(log.find(single_key(LogEntryKind::prime)))) {
             gateway.prime = prime->prime;
             gateway.prime_claimed_at = prime->claimed_at;
@@ -496,6 +510,16 @@ std::uint64_t Tree::boot(GatewayIndex gateway) const {
 std::string_view Tree::name(GatewayIndex gateway) const {
     const GatewayLog* log = core_->log_of(gateway);
     return log ? log->find(single_key(LogEntryKind::name)) : std::string_view{};
+}
+
+std::string_view Tree::region(GatewayIndex gateway) const {
+    const GatewayLog* log = core_->log_of(gateway);
+    return log ? log->find(single_key(LogEntryKind::region)) : std::string_view{};
+}
+
+std::vector<std::string_view> Tree::tags(GatewayIndex gateway) const {
+    const GatewayLog* log = core_->log_of(gateway);
+    return log ? tags_of(*log) : std::vector<std::string_view>{};
 }
 
 std::optional<GatewayIndex> Tree::find(std::string_view name) const {

@@ -93,6 +93,8 @@ class TreeEvents {
     virtual void durable_filters_changed() = 0;
     /// A gateway became reachable, not reachable, or (reachable both times) has another boot id.
     virtual void reachable(GatewayIndex gateway, bool reachable, std::uint64_t boot) = 0;
+    /// What a gateway (this one too) says of itself changed: name, region, tags.
+    virtual void described(GatewayIndex) {}
     /// The way to some gateway changed (see Tree::distance); comes before reachable().
     virtual void ways_changed() {}
     /// See Tree::syncing().
@@ -121,10 +123,11 @@ struct TreeOptions {
     GatewayId id;
     std::string name;
     std::string tree = "treegate";  ///< the tree's name; others are refused
-    std::string advertise;          ///< host:port that others can dial; empty: unknown
-    std::vector<std::string> join;  ///< host:port of members
-    std::string region;             ///< where this gateway is; others of the region are preferred as neighbours
-    std::size_t max_children = 10;  ///< above it others are sent on.  Source: DESIGN 4.6
+    std::string region;  ///< where it stands; others of the region are preferred as neighbours; empty: nowhere
+    std::vector<std::string> tags;           ///< what else the operator calls it
+    std::string advertise;                   ///< host:port that others can dial; empty: unknown
+    std::vector<std::string> join;           ///< host:port of members
+    std::size_t max_children = 10;           ///< above it others are sent on.  Source: DESIGN 4.6
     std::vector<KnownMember> known_members;  ///< what members_known() told last
     /// What a peer that dialled us dials for a link's other two lanes; empty: what it dialled before.  For a listener
     /// behind an address that leads to several gateways.
@@ -152,6 +155,8 @@ struct GatewayStatus {
     Prime prime = 0;
     base::WallMillis prime_claimed_at = 0;
     std::string advertise;
+    std::string region;
+    std::vector<std::string> tags;  ///< ascending
     std::uint64_t incarnation = 0, boot = 0, version = 0, digest = 0;
     std::size_t entries = 0;
     bool reachable = false;
@@ -272,9 +277,11 @@ class Tree {
 
     [[nodiscard]] bool is_reachable(GatewayIndex gateway) const;
     [[nodiscard]] std::uint32_t distance(GatewayIndex gateway) const;
-    [[nodiscard]] std::uint64_t boot(GatewayIndex gateway) const;                 ///< 0: unknown
-    [[nodiscard]] std::string_view name(GatewayIndex gateway) const;              ///< empty: unknown
-    [[nodiscard]] std::optional<GatewayIndex> find(std::string_view name) const;  ///< reachable ones first
+    [[nodiscard]] std::uint64_t boot(GatewayIndex gateway) const;                  ///< 0: unknown
+    [[nodiscard]] std::string_view name(GatewayIndex gateway) const;               ///< empty: unknown
+    [[nodiscard]] std::string_view region(GatewayIndex gateway) const;             ///< empty: none, or unknown
+    [[nodiscard]] std::vector<std::string_view> tags(GatewayIndex gateway) const;  ///< ascending
+    [[nodiscard]] std::optional<GatewayIndex> find(std::string_view name) const;   ///< reachable ones first
     /// True while some link is in its first sync, or this gateway's first dials have not ended: what is wanted
     /// elsewhere is not all known yet.
     [[nodiscard]] bool syncing() const;

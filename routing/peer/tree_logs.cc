@@ -285,6 +285,11 @@ void Tree::Core::entry_changed(GatewayIndex gateway, base::ByteView key, base::B
         case LogEntryKind::advertise:
             known_dirty_ = true;
             return;
+        case LogEntryKind::name:
+        case LogEntryKind::region:
+        case LogEntryKind::tag:
+            events_.described(gateway);
+            return;
         case LogEntryKind::prime: {
             const PrimeEntry prime = read_prime_value(after).value_or(PrimeEntry{});
             engine_.set_prime(gateway, prime.prime, prime.claimed_at);

@@ -72,6 +72,8 @@ void SimGateway::start() {
     node::NodeOptions options;
     options.tree.id = id_;
     options.tree.name = setup_.name;
+    options.tree.region = setup_.region;
+    options.tree.tags = setup_.tags;
     options.tree.join = setup_.join;
     options.tree.incarnation = incarnation_ + 1;
     options.tree.prime = prime_;
@@ -384,6 +386,7 @@ bool SimGateway::route(ConnectionId connection, const Publish& publish) {
     message.body = publish.body;
     message.header_bytes = publish.header_bytes;
     const auto refuse = [&] {
+        if (refusals_) refusals_(publish.reply);
         const auto session = sessions_.find(connection);
         if (session != sessions_.end()) session->second.client->on_no_responders(publish.reply, message.payload());
     };
@@ -399,15 +402,22 @@ bool SimGateway::route(ConnectionId connection, const Publish& publish) {
                 return true;
         }
     }
+    const node::Scope* within = message.header_bytes == 0 ? nullptr : node_->scope(message.headers());
     Route& route = router_->route(account_global, message.subject);
     std::uint32_t takers = 0;
     for (const LocalReceiver& receiver : route.plain) {
+        if (within != nullptr && !within->here()) break;
         deliver_to(receiver, message);
         ++takers;
     }
+    PickRequest request;
+    if (within != nullptr) {
+        request.local = within->here();
+        request.only_gateways = &within->gateways;
+    }
     std::vector<node::GroupPick> picks;
     for (std::uint32_t i = 0; i < route.groups.size(); ++i) {
-        const Pick pick = routing::pick(route.groups[i], PickRequest{}, prng_);
+        const Pick pick = routing::pick(route.groups[i], request, prng_);
         if (pick.kind == Pick::Kind::local) {
             deliver_to(route.groups[i].local[pick.at], message);
             ++takers;
@@ -417,7 +427,8 @@ bool SimGateway::route(ConnectionId connection, const Publish& publish) {
     }
     node::Remote remote = node::Remote::nobody;
     if (!route.gateways.empty() || !picks.empty() || node_->may_be_reply(message.subject))
-        remote = node_->publish_volatile(message, route, picks, connection, world_.now());
+        remote = within == nullptr ? node_->publish_volatile(message, route, picks, connection, world_.now())
+                                   : node_->publish_within(*within, message, route, picks, connection, world_.now());
     if (takers != 0 || remote != node::Remote::nobody || message.reply.empty()) return true;
     if (connection != node::node_connection && node_->hold_request(connection, world_.now())) return false;
     refuse();

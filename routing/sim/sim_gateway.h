@@ -31,6 +31,8 @@ struct GatewaySetup {
     std::vector<std::string> join;
     std::vector<std::string> durable;
     QueuePolicies queue_policies{};
+    std::string region;
+    std::vector<std::string> tags;
     bool listens = true;
     StoreOptions store;
 };
@@ -93,6 +95,8 @@ class SimGateway final : public node::NodeHost, public NetworkUser {
     [[nodiscard]] bool knows_interest(std::string_view subject);
     /// Sees every message that is handed to a client of this gateway, with its headers.
     void observe_for_test(std::function<void(const MessageView&)> observer) { observer_ = std::move(observer); }
+    /// Hears the reply subject of every 503 that a client of this gateway gets.
+    void observe_refusals_for_test(std::function<void(std::string_view)> observer) { refusals_ = std::move(observer); }
     /// Publishes that wait for a held connection.
     [[nodiscard]] std::size_t held() const;
 
@@ -202,6 +206,7 @@ class SimGateway final : public node::NodeHost, public NetworkUser {
     ConnectionId next_connection_ = 1;
     std::deque<std::string> log_;
     std::function<void(const MessageView&)> observer_;
+    std::function<void(std::string_view)> refusals_;
 };
 
 }  // namespace routing::sim

@@ -10,74 +10,13 @@
 #include "routing/node/json_writer.h"
 #include "routing/sim/client.h"
 #include "routing/sim/sim_gateway.h"
+#include "tests/sim/row.h"
 
 using namespace routing;
 using namespace routing::sim;
 using namespace std::chrono_literals;
 
 namespace {
-
-/// Gateways in a row, g0 - g1 - ..., each with one client that has nothing but its inbox.
-struct Row {
-    explicit Row(std::uint32_t count, std::vector<std::string> durable = {}, QueuePolicies policies = {})
-        : world(1), network(world, {}) {
-        for (HostIndex host = 0; host < count; ++host) {
-            GatewaySetup setup;
-            setup.queue_policies = policies;
-            setup.host = host;
-            setup.name = "g" + std::to_string(host);
-            if (host != 0) setup.join.push_back(Network::address_of(host - 1));
-            if (host == 0) setup.durable = durable;
-            gateways.push_back(std::make_unique<SimGateway>(world, network, setup));
-            clients.push_back(std::make_unique<Client>(world, history, *gateways.back(), host));
-        }
-        for (auto& gateway : gateways) gateway->start();
-        run(20s);
-        for (auto& gateway : gateways) REQUIRE(gateway->node().tree().status().members.size() == count);
-    }
-    void run(base::Duration time) { REQUIRE(world.run_until(world.now() + time, 10'000'000)); }
-    /// Asks as a client of g0 does and gives the answers.
-    std::vector<std::string> ask(const std::string& subject, const std::string& payload = {}) {
-        std::vector<std::string> answers;
-        gateways[0]->observe_for_test([&](const MessageView& message) {
-            if (message.subject.starts_with("_INBOX.")) answers.emplace_back(message.payload());
-        });
-        gateways[0]->publish(clients[0]->connection(), subject, "_INBOX.c0.ask", payload);
-        run(1s);
-        gateways[0]->observe_for_test({});
-        return answers;
-    }
-    std::string ask_one(const std::string& subject, const std::string& payload = {}) {
-        const auto answers = ask(subject, payload);
-        REQUIRE(answers.size() == 1);
-        return answers[0];
-    }
-    node::NodeCounters sum() {
-        node::NodeCounters sum;
-        for (auto& gateway : gateways) {
-            const node::NodeCounters& one = gateway->node().counters();
-            sum.bounced_back += one.bounced_back;
-            sum.picked_again += one.picked_again;
-            sum.bounce_dropped += one.bounce_dropped;
-            sum.inbox_forwarded += one.inbox_forwarded;
-            sum.lookups_asked += one.lookups_asked;
-            sum.lookups_dropped += one.lookups_dropped;
-            sum.durable_held += one.durable_held;
-        }
-        return sum;
-    }
-    void require_well() {
-        for (auto& client : clients) client->finish();
-        history.finish();
-        for (const auto& failure : history.failures()) FAIL_CHECK(failure);
-    }
-
-    World world;
-    Network network;
-    History history;
-    std::vector<std::unique_ptr<SimGateway>> gateways;
-    std::vector<std::unique_ptr<Client>> clients;
-};
 
 std::vector<std::string> lines_with(const std::string& headers, const std::string& name) {
     std::vector<std::string> found;

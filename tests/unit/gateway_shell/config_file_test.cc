@@ -175,6 +175,12 @@ TEST_CASE("values that stand for others, as in stock", "[gateway][conf]") {
     CHECK(good("PORT: 1").client.port == 1);
     CHECK(good("tree {listen: 7000}").tree->listen.port == 7000);
     CHECK(good("tree {join: a}").tree->listen.port_is_default);
+    const auto targeted = good(R"(tree {join: a, region: eu, tags: [ssd, "zone=1"], queue_policy: nearest,
+        queue_policies: [{subject: "jobs.>", policy: round_robin}, {subject: "jobs.a", policy: random}]})");
+    CHECK(targeted.tree->region == "eu");
+    CHECK(targeted.tree->tags == std::vector<std::string>{"ssd", "zone=1"});
+    CHECK(targeted.tree->queue_policies.standard == routing::QueuePolicy::nearest);
+    CHECK(targeted.tree->queue_policies.of("jobs.a") == routing::QueuePolicy::round_robin);
     CHECK(good("durable: a.b").durable.filters == std::vector<std::string>{"a.b"});
 }
 
@@ -268,6 +274,13 @@ TEST_CASE("what is wrong is told with its place", "[gateway][conf]") {
         {"tree {listen: 70000}", "F:1:7: listen: port '70000' is not a number from -1 to 65535"},
         {"tree {join: [a, \"b:0\"]}", "F:1:17: join: port '0' is not a number from 1 to 65535"},
         {"tree {listen: 1, name: ''}", "F:1:18: name: needs a value"},
+        {"tree {listen: 1, region: 'a b'}", "F:1:18: region: 'a b' is not one word without commas"},
+        {"tree {listen: 1, tags: [a, 'b,c']}", "F:1:28: tags: 'b,c' is not one word without commas"},
+        {"tree {listen: 1, queue_policy: turn}",
+         "F:1:18: queue_policy: 'turn' is none of local_first, round_robin, weighted, nearest, random"},
+        {"tree {listen: 1, queue_policies: [{subject: a}]}",
+         "F:1:35: queue_policies: each entry needs a subject and a policy"},
+        {"tree {listen: 1, queue_policies: [{subject: a, policy: random, x: 1}]}", "F:1:64: unknown field \"x\""},
         {"max_payload: 2mb\nmax_pending: 1mb", "max_payload (2097152) cannot be higher than max_pending (1048576)"},
         {"lame_duck_duration: 30s\nlame_duck_grace_period: 30s",
          "lame duck grace period (30s) should be strictly lower than lame duck duration (30s)"},

@@ -154,6 +154,17 @@ TEST_CASE("an advertised address without a port takes the one that is listened o
     CHECK(advertised_address(tree, 7000) == "a.example:1");
 }
 
+TEST_CASE("region, tags and queue policies are the tree's", "[gateway]") {
+    const Config config =
+        good({"--join", "a", "--region", "eu", "--tags", "ssd,zone=1", "--tags", "ssd", "--queue-policy", "nearest",
+              "--queue-policy", "jobs.>=round_robin", "--queue-policy", "jobs.a=random"});
+    CHECK(config.tree->region == "eu");
+    CHECK(config.tree->tags == std::vector<std::string>{"ssd", "zone=1"});
+    CHECK(config.tree->queue_policies.standard == routing::QueuePolicy::nearest);
+    CHECK(config.tree->queue_policies.of("jobs.a") == routing::QueuePolicy::round_robin);
+    CHECK(good({"--join", "a"}).tree->queue_policies == routing::QueuePolicies{});
+}
+
 TEST_CASE("durable filters are collected, each once", "[gateway]") {
     const Config config = good({"--durable", "orders.>,bills.*", "--durable", "orders.>", "--durability", "fsync"});
     CHECK(config.durable.filters == std::vector<std::string>{"orders.>", "bills.*"});
@@ -216,6 +227,13 @@ TEST_CASE("what is wrong is said by name", "[gateway]") {
         {{"--tree-listen", "::1"}, "not of the form"},
         {{"--tree-listen", ":x"}, "port 'x'"},
         {{"--tree-name", "x"}, "--tree-name: needs --tree-listen or --join"},
+        {{"--region", "eu"}, "--region: needs --tree-listen or --join"},
+        {{"--join", "a", "--region", "a,b"}, "--region: 'a,b' is not one word without commas"},
+        {{"--join", "a", "--tags", "\x7f"}, "is not one word without commas"},
+        {{"--join", "a", "--queue-policy", "turn"},
+         "--queue-policy: 'turn' is none of local_first, round_robin, weighted, nearest, random"},
+        {{"--join", "a", "--queue-policy", "=random"}, "--queue-policy: needs a filter before '='"},
+        {{"--join", "a", "--queue-policy", "a..b=random"}, "--queue-policy: 'a..b' is not a subject filter"},
         {{"--max-children", "5", "--join", "a"}, "--max-children: known, not supported yet"},
         {{"--tls"}, "--tls: known to nats-server, not supported yet"},
         {{"--user", "u"}, "--user: known to nats-server, not supported yet"},

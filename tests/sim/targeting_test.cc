@@ -1,0 +1,188 @@
+// Tree-To and Tree-Forbid: where a message goes that says where it may go.
+#include <catch2/catch.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "routing/node/json_writer.h"
+#include "routing/sim/client.h"
+#include "routing/sim/sim_gateway.h"
+#include "tests/sim/row.h"
+
+using namespace routing;
+using namespace routing::sim;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// g0 (eu) - g1 (us) - g2 (eu, ssd) - g3 (asia, ssd).
+struct Regions : Row {
+    /// `second_way`: g3 also knows g0; the ways to g0 and g1 are cut.
+    explicit Regions(std::vector<std::string> durable = {}, QueuePolicies policies = {}, bool second_way = false)
+        : Row(4, std::move(durable), std::move(policies), [this, second_way](GatewaySetup& setup) {
+              const char* const regions[] = {"eu", "us", "eu", "asia"};
+              setup.region = regions[setup.host];
+              if (second_way && setup.host == 3) {
+                  setup.join.push_back(Network::address_of(0));
+                  network.cut(0, 3, Cut::refuse);
+                  network.cut(1, 3, Cut::refuse);
+              }
+              if (setup.host >= 2) setup.tags = {"ssd", "zone=" + std::to_string(setup.host)};
+          }) {}
+
+    /// Publishes on "news" at `ingress` with these header lines; which gateways' clients got it.
+    std::set<std::size_t> publish(const std::string& lines, std::size_t ingress = 0, const std::string& reply = {}) {
+        watch("news");
+        gateways[ingress]->publish(clients[ingress]->connection(), "news", reply, "text",
+                                   "NATS/1.0\r\n" + lines + "\r\n");
+        run(2s);
+        std::set<std::size_t> got;
+        for (std::size_t i = 0; i < seen.size(); ++i) {
+            CHECK(seen[i] <= 1);
+            if (seen[i] != 0) got.insert(i);
+        }
+        return got;
+    }
+    void subscribe_all(const std::string& queue = {}, bool steady = false) {
+        for (auto& client : clients) client->subscribe("news", queue, steady);
+        run(2s);
+    }
+};
+
+using Got = std::set<std::size_t>;
+
+}  // namespace
+
+TEST_CASE("Tree-To narrows a message to gateways by name, id, region or tag", "[node][targeting]") {
+    const bool durable = GENERATE(false, true);
+    CAPTURE(durable);
+    Regions row(durable ? std::vector<std::string>{"news"} : std::vector<std::string>{});
+    row.subscribe_all({}, durable);
+    const std::string id = base::to_hex(row.gateways[3]->id().view());
+    CHECK(row.publish("") == Got{0, 1, 2, 3});
+    CHECK(row.publish("Tree-To: region=eu\r\n") == Got{0, 2});
+    CHECK(row.publish("Tree-To: region=asia\r\n") == Got{3});
+    CHECK(row.publish("Tree-To: gateway=g1\r\n") == Got{1});
+    CHECK(row.publish("Tree-To: gateway=" + id + "\r\n") == Got{3});
+    CHECK(row.publish("Tree-To: tag=ssd\r\n") == Got{2, 3});
+    CHECK(row.publish("Tree-To: tag=zone=2\r\n") == Got{2});
+    CHECK(row.publish("Tree-To:region=us ,\tgateway=g0\r\n") == Got{0, 1});
+    CHECK(row.publish("A: b\r\nTree-To: region=us\r\nTree-To: gateway=g3\r\n") == Got{1, 3});
+    CHECK(row.publish("Tree-To: region=mars\r\n") == Got{});
+    CHECK(row.publish("Tree-To: region=EU\r\n") == Got{});
+    CHECK(row.publish("Tree-Trace: 1\r\n") == Got{0, 1, 2, 3});
+    CHECK(row.sum().targeting_malformed == 0);
+}
+
+TEST_CASE("a forbidden gateway is not even passed, and who lives behind it is not reached", "[node][targeting]") {
+    const bool durable = GENERATE(false, true);
+    CAPTURE(durable);
+    Regions row(durable ? std::vector<std::string>{"news"} : std::vector<std::string>{});
+    row.subscribe_all({}, durable);
+    CHECK(row.publish("Tree-Forbid: gateway=g2\r\n") == Got{0, 1});
+    CHECK(row.publish("Tree-Forbid: region=us\r\n") == Got{0});
+    CHECK(row.publish("Tree-Forbid: region=us\r\n", 3) == Got{2, 3});
+    CHECK(row.publish("Tree-Forbid: tag=ssd\r\n") == Got{0, 1});
+    CHECK(row.publish("Tree-Forbid: region=asia\r\nTree-To: region=eu\r\n") == Got{0, 2});
+    CHECK(row.publish("Tree-Forbid: region=asia, gateway=g0\r\n", 1) == Got{1, 2});
+    // Where it was published it is already: that gateway does not serve it, and sends it on.
+    CHECK(row.publish("Tree-Forbid: region=eu\r\n") == Got{1});
+    CHECK(row.publish("Tree-Forbid: gateway=nobody\r\n") == Got{0, 1, 2, 3});
+}
+
+TEST_CASE("what does not follow the grammar goes nowhere and is counted", "[node][targeting]") {
+    Regions row;
+    row.subscribe_all();
+    for (const char* bad : {"Tree-To: \r\n", "Tree-To: eu\r\n", "Tree-To: region=\r\n", "Tree-To: region=eu,\r\n",
+                            "Tree-Forbid: colour=red\r\n", "Tree-Forbid: Region=us\r\n"}) {
+        CAPTURE(bad);
+        const auto before = row.sum().targeting_malformed;
+        CHECK(row.publish(bad) == Got{});
+        CHECK(row.sum().targeting_malformed == before + 1);
+    }
+    CHECK(row.publish("Tree-To: gateway=" + std::string(node::targeting_bytes_max, 'x') + "\r\n") == Got{});
+}
+
+TEST_CASE("a queue group's member is picked within the scope, with every policy", "[node][targeting]") {
+    const auto policy = static_cast<QueuePolicy>(GENERATE(range(0, 5)));
+    const bool durable = GENERATE(false, true);
+    CAPTURE(name_of(policy), durable);
+    Regions row(durable ? std::vector<std::string>{"news"} : std::vector<std::string>{}, {policy, {}});
+    row.subscribe_all("workers", durable);
+    for (int i = 0; i < 6; ++i) {
+        CHECK(row.publish("Tree-To: gateway=g3\r\n") == Got{3});
+        CHECK(row.publish("Tree-Forbid: gateway=g0, gateway=g2\r\n") == Got{1});
+        const Got either = row.publish("Tree-To: tag=ssd\r\n");
+        CHECK((either == Got{2} || either == Got{3}));
+        CHECK(row.publish("Tree-To: region=eu\r\nTree-Forbid: region=us, gateway=g0\r\n") == Got{});
+    }
+}
+
+TEST_CASE("a request whose scope leaves nobody is answered with 503, else by who is in it", "[node][targeting]") {
+    Regions row;
+    row.clients[1]->subscribe("news", "", false);
+    row.clients[2]->subscribe("news", "", false);
+    row.run(1s);
+    // Nobody answers here: Client::on_no_responders is the 503.
+    const auto refused = [&](const std::string& lines) {
+        row.history.excuse_order_in_groups(true);
+        int refusals = 0;
+        row.gateways[0]->observe_refusals_for_test([&](std::string_view) { ++refusals; });
+        (void)row.publish(lines, 0, "_INBOX.c0.x");
+        row.gateways[0]->observe_refusals_for_test({});
+        CHECK(refusals <= 1);
+        return refusals == 1;
+    };
+    CHECK_FALSE(refused("Tree-To: region=us\r\n"));
+    CHECK(refused("Tree-To: region=asia\r\n"));
+    CHECK(refused("Tree-To: gateway=g0\r\n"));
+    CHECK(refused("Tree-To: region=eu\r\nTree-Forbid: region=us\r\n"));
+    CHECK(refused("Tree-Forbid: region=us\r\n"));
+    CHECK(refused("Tree-To: nonsense\r\n"));
+    CHECK_FALSE(refused("Tree-Forbid: region=asia\r\n"));
+}
+
+TEST_CASE("the headers travel on", "[node][targeting]") {
+    Regions row;
+    row.subscribe_all();
+    std::string headers;
+    row.gateways[2]->observe_for_test([&](const MessageView& message) { headers = message.headers(); });
+    row.gateways[0]->publish(row.clients[0]->connection(), "news", "", "text",
+                             "NATS/1.0\r\nTree-To: region=eu\r\nA: b\r\n\r\n");
+    row.run(1s);
+    CHECK(headers == "NATS/1.0\r\nTree-To: region=eu\r\nA: b\r\n\r\n");
+}
+
+TEST_CASE("who was behind a forbidden gateway is reached once there is another way", "[node][targeting]") {
+    Regions row({}, {}, true);
+    row.subscribe_all();
+    CHECK(row.publish("Tree-Forbid: region=us\r\n") == Got{0});
+    row.gateways[2]->crash(0);
+    row.network.heal(0, 3);
+    row.run(30s);
+    REQUIRE(row.gateways[0]->node().tree().status().members.size() == 3);
+    CHECK(row.publish("Tree-Forbid: region=us\r\n") == Got{0, 3});
+}
+
+TEST_CASE("a reply stays within its own scope", "[node][targeting]") {
+    Regions row;
+    row.clients[3]->subscribe("svc.1", "", false);
+    row.run(1s);
+    int replies = 0;
+    row.gateways[0]->observe_for_test([&](const MessageView& message) {
+        if (message.subject == "_INBOX.c0.r") ++replies;
+    });
+    row.gateways[0]->publish(row.clients[0]->connection(), "svc.1", "_INBOX.c0.r", "?");
+    row.run(1s);
+    CHECK(replies == 1);  // the service's own
+    const auto reply = [&](const std::string& lines) {
+        replies = 0;
+        row.gateways[3]->publish(row.clients[3]->connection(), "_INBOX.c0.r", "", "again",
+                                 "NATS/1.0\r\n" + lines + "\r\n");
+        row.run(2s);
+        return replies;
+    };
+    CHECK(reply("Tree-To: region=eu\r\n") == 1);
+    CHECK(reply("Tree-Forbid: gateway=g1\r\n") == 0);
+    CHECK(reply("Tree-To: region=us\r\n") == 0);
+}
