@@ -1,11 +1,11 @@
 #include "compat/subject_mappings.h"
 
 #include <algorithm>
-#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
+#include "compat/nats_error.h"
 #include "compat/subject_transform.h"
 #include "routing/base/subject.h"
 
@@ -33,7 +33,9 @@ std::string identity_of(std::string_view source) {
 }
 
 std::string quoted(std::string_view text) {
-    return "\"" + std::string(text) + "\"";
+    std::string out;
+    append_quoted(out, text);
+    return out;
 }
 
 struct TextHash {
@@ -67,7 +69,7 @@ base::Result<SubjectMappings::Compiled, std::string> SubjectMappings::Compiled::
     Compiled compiled{mapping.source, base::has_wildcard(mapping.source), {}};
 
     std::unordered_set<std::string_view> seen;
-    std::unordered_map<std::string_view, std::uint32_t> totals;  // by cluster
+    std::unordered_map<std::string_view, std::uint32_t> totals = {{"", 0}};  // by cluster
     for (const MappingDestination& destination : mapping.destinations) {
         if (!seen.insert(destination.subject).second)
             return base::failure("duplicate entry for " + quoted(destination.subject));
@@ -82,11 +84,13 @@ base::Result<SubjectMappings::Compiled, std::string> SubjectMappings::Compiled::
     }
 
     // The remainder stays, unless the source is listed itself (whatever the cluster): then it is to be lost.
-    const std::uint32_t total = totals[{}];
-    if (total != weight_max && seen.count(mapping.source) == 0) {
+    const bool remains =
+        std::any_of(totals.begin(), totals.end(), [](const auto& entry) { return entry.second != weight_max; });
+    if (remains && seen.count(mapping.source) == 0) {
         auto identity = SubjectTransform::make(mapping.source, identity_of(mapping.source));
         if (!identity.ok()) return base::failure(identity.error());
-        compiled.destinations.push_back({std::move(identity).value(), weight_max - total});
+        if (totals[""] != weight_max)
+            compiled.destinations.push_back({std::move(identity).value(), weight_max - totals[""]});
     }
     std::stable_sort(compiled.destinations.begin(), compiled.destinations.end(),
                      [](const Destination& a, const Destination& b) { return a.up_to < b.up_to; });

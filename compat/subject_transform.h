@@ -1,12 +1,11 @@
 // One subject transform: a source filter and a destination that may hold functions of the source's wildcards.
 //
 //     $n, {{wildcard(n)}}        the n-th `*` of the source
-//     {{partition(k)}}           FNV-1a 32 of the whole subject, modulo k; {{partition(k,n,..)}} of those wildcards,
-//     joined
+//     {{partition(k)}}           FNV-1a 32 of the whole subject, modulo k
+//     {{partition(k,n,m..)}}     the same of those wildcards, joined
 //     {{split(n,delim)}}         the n-th `*`, cut into tokens at each delim
 //     {{splitfromleft(n,p)}}     cut in two after p bytes; {{splitfromright(n,p)}} before the last p
 //     {{slicefromleft(n,s)}}     cut into pieces of s bytes from the left; {{slicefromright(n,s)}} from the right
-//     from the end
 //     {{left(n,c)}}              its first c bytes; {{right(n,c)}} its last
 //     {{random(k)}}              a number below k
 //
@@ -35,8 +34,8 @@ inline constexpr std::size_t transform_tokens_inline = 32;
 }
 
 /// Whether a mapping's source covers the published `subject`.  As in stock, a `>` takes empty tokens too, a token of
-/// the source that only begins with `*` takes any token, and a published `*` is covered by a `*` alone. Source:
-/// nats-server server/sublist.go isSubsetMatchTokenized.
+/// the source that only begins with `*` takes any token, and a published `*` is covered by a `*` alone.
+/// Source: nats-server server/sublist.go isSubsetMatchTokenized.
 [[nodiscard]] bool source_covers(std::string_view source, std::string_view subject);
 
 /// Threads: any, once made.
