@@ -152,6 +152,7 @@ class Server final {
             if (config_.tree) options.queue_policies = config_.tree->queue_policies;
             shards_[i] = std::make_unique<ShardLoop>(std::move(options), settings_, post_, shards_, news_, log_);
             shards_[i]->shard().change(shard_settings(config_));
+            shards_[i]->loop().set_spin(config_.spin);
         }
     }
 

@@ -43,6 +43,7 @@ Client& Shard::open(routing::ConnectionId id, std::string ip, base::Instant now)
     client.session.greet(scratch_);
     put(client, scratch_);
     scratch_.clear();
+    set_ping_timer(client);
     next_sweep_ = std::min(next_sweep_, client.session.next_deadline());
     schedule(next_sweep_);
     return client;
@@ -403,28 +404,34 @@ void Shard::tick(base::Instant now) {
     for (const Client* publisher : resting_) schedule(publisher->stalled_until);
 }
 
-/// Looks at every client's PING timer.
+/// Each client has one entry, at its deadline or before it (a deadline only ever moves on).
+void Shard::set_ping_timer(const Client& client) {
+    ping_timers_.push_back({client.session.next_deadline(), client.connection});
+    std::push_heap(ping_timers_.begin(), ping_timers_.end());
+}
+
+/// Looks at the PING timers that are due.
 void Shard::sweep(base::Instant now) {
-    next_sweep_ = base::instant_max;
-    std::vector<Client*> stale;
-    for (auto& [id, client] : clients_) {
-        if (client->closing) continue;
-        if (client->session.next_deadline() <= now) {
-            const auto step = client->session.tick(now, scratch_);
-            put(*client, scratch_);
+    while (!ping_timers_.empty() && ping_timers_.front().due <= now) {
+        std::pop_heap(ping_timers_.begin(), ping_timers_.end());
+        const auto found = clients_.find(ping_timers_.back().connection);
+        ping_timers_.pop_back();
+        if (found == clients_.end() || found->second->closing) continue;
+        Client& client = *found->second;
+        if (client.session.next_deadline() <= now) {
+            const auto step = client.session.tick(now, scratch_);
+            put(client, scratch_);
             scratch_.clear();
             if (step == compat::SessionStep::close) {
-                stale.push_back(client.get());
+                log_failure(client, {});
+                stop(client, true, compat::closed_reason(client.session.close_reason()));
                 continue;
             }
         }
-        next_sweep_ = std::min(next_sweep_, client->session.next_deadline());
+        set_ping_timer(client);
     }
-    if (next_sweep_ != base::instant_max) next_sweep_ = std::max(next_sweep_, now + sweep_interval_min);
-    for (Client* client : stale) {
-        log_failure(*client, {});
-        stop(*client, true, compat::closed_reason(client->session.close_reason()));
-    }
+    next_sweep_ =
+        ping_timers_.empty() ? base::instant_max : std::max(ping_timers_.front().due, now + sweep_interval_min);
     finish_deliveries();
 }
 

@@ -250,6 +250,7 @@ class Shard final {
     char* reserve_shared(std::size_t bytes);
     void after_append(Client& to, Client* from, std::uint64_t messages = 1);
     void sweep(base::Instant now);
+    void set_ping_timer(const Client& client);
     bool count_delivery(const Subscriber& subscriber, std::uint32_t slot);
     void render_tails(const compat::OutgoingMessage& message);
     /// Once no route is being walked: ends what had its last message and cuts who is too slow.
@@ -378,6 +379,12 @@ class Shard final {
     bool links_full_ = false;
     base::Instant now_{};
     base::Instant next_tick_ = base::instant_max;
+    struct PingTimer {
+        base::Instant due;
+        routing::ConnectionId connection;
+        bool operator<(const PingTimer& other) const { return due > other.due; }  // a heap has its largest in front
+    };
+    std::vector<PingTimer> ping_timers_;            // a heap
     base::Instant next_sweep_ = base::instant_max;  // when some PING timer is due
     ShardCounters counters_;
 };

@@ -62,10 +62,14 @@ void ShardLoop::on_wake() {
                            await_clients();
                            shard_.announce(true);
                        },
-                       [this](EndSome& some) { shard_.end_some(some.count, some.reason); },
+                       [this](EndSome& some) {
+                           shard_.drain_mail(loop_.now());  // what is there for them goes out first
+                           shard_.end_some(some.count, some.reason);
+                       },
                        [this](EndClients&) {
                            await_clients();
                            if (tree_) tree_->close_listener();
+                           shard_.drain_mail(loop_.now());
                            shard_.end_all(compat::NatsError::server_shutdown);
                        },
                        [this](PartTree&) { part_tree(); },

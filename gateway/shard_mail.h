@@ -31,6 +31,13 @@ inline constexpr std::size_t interest_mail_bytes_max = 1024 * 1024;
 /// Source: DESIGN 3.
 inline constexpr std::size_t delivery_mail_bytes_max = 4 * 1024 * 1024;
 
+/// From so many bytes on, deliveries are sent before the turn ends: the receiver then works on them while they are still
+/// in cache, and buffers stay small.  Unit: bytes.
+inline constexpr std::size_t delivery_batch_bytes = 64 * 1024;
+/// How many emptied buffers of deliveries wait to be used again, per ordered pair of shards, and how large one may be.
+inline constexpr std::uint64_t spent_buffers_max = 4;
+inline constexpr std::size_t spent_buffer_bytes_max = 4 * delivery_batch_bytes;
+
 /// A queue between exactly two threads: one sends, one receives.  Unbounded; its owner watches `outstanding`.
 template <typename T>
 class MailQueue {
@@ -172,6 +179,9 @@ inline void append_delivery(base::Bytes& out, const DeliveryMail& mail) {
 struct ShardChannel {
     MailQueue<InterestBatch> interest;
     MailQueue<DeliveryBatch> deliveries;
+    /// Emptied buffers of deliveries on their way back, so that a stream of them allocates (and faults in) nothing.
+    /// Here the receiver sends and the sender receives.
+    MailQueue<base::Bytes> spent;
     MailQueue<StallMail> stalls;
 };
 

@@ -70,7 +70,7 @@ void Shard::mail_siblings(const MessageView& message, routing::ConnectionId sour
 
 void Shard::mail(routing::ShardIndex to, const DeliveryMail& delivery) {
     append_delivery(deliveries_out_[to], delivery);
-    if (deliveries_out_[to].size() > flush_bytes) send_deliveries();
+    if (deliveries_out_[to].size() > delivery_batch_bytes) send_deliveries();
 }
 
 routing::ShardIndex Shard::home_of(routing::ConnectionId connection) const {
@@ -117,7 +117,9 @@ void Shard::send_deliveries() {
         auto& bytes = deliveries_out_[sibling];
         if (bytes.empty()) continue;
         const std::size_t size = bytes.size();
-        post_->channel(options_.index, sibling).deliveries.send(DeliveryBatch{std::exchange(bytes, {})}, size);
+        auto& channel = post_->channel(options_.index, sibling);
+        channel.deliveries.send(DeliveryBatch{std::exchange(bytes, {})}, size);
+        if (auto spent = channel.spent.receive()) bytes = std::move(*spent);
         host_->wake(sibling);
     }
 }
@@ -149,9 +151,13 @@ void Shard::drain_mail(base::Instant now) {
         auto& channel = post_->channel(sibling, options_.index);
         const bool was_full = channel.deliveries.outstanding() > delivery_mail_bytes_max / 2;
         while (channel.deliveries.received() < tails_[sibling]) {
-            const auto batch = channel.deliveries.receive();
+            auto batch = channel.deliveries.receive();
             base::ByteView in = batch->bytes;
             while (next_delivery(in, mail_in_)) on_mail(sibling, mail_in_);
+            if (batch->bytes.capacity() > spent_buffer_bytes_max) continue;
+            if (channel.spent.sent() - channel.spent.received() >= spent_buffers_max) continue;
+            batch->bytes.clear();
+            channel.spent.send(std::move(batch->bytes), 0);
         }
         if (was_full) host_->wake(sibling);
         while (auto stall = channel.stalls.receive()) {

@@ -1,5 +1,6 @@
 #include "gateway/io/event_loop.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -11,6 +12,9 @@ using detail::LoopState;
 using detail::must;
 
 namespace {
+
+/// So many pieces of work in a row must have come fast before a loop spins.
+constexpr int short_gaps_to_spin = 3;
 
 void end_turn(LoopState& state) {
     if (state.turn_end) state.turn_end();
@@ -49,8 +53,38 @@ EventLoop::~EventLoop() {
     must(uv_loop_close(&state_->loop));
 }
 
+void EventLoop::set_spin(base::Duration spin) {
+    state_->spin = spin;
+}
+
+std::uint64_t EventLoop::spins() const {
+    return state_->spins;
+}
+
 void EventLoop::run() {
-    uv_run(&state_->loop, UV_RUN_DEFAULT);
+    if (state_->spin <= base::Duration::zero()) {
+        uv_run(&state_->loop, UV_RUN_DEFAULT);
+        return;
+    }
+    state_->stopped = false;
+    bool spinning = false;
+    int short_gaps = 0;
+    base::Instant last_event{};
+    while (!state_->stopped) {
+        const std::uint64_t seen = state_->events;
+        state_->spins += spinning ? 1 : 0;
+        if (uv_run(&state_->loop, spinning ? UV_RUN_NOWAIT : UV_RUN_ONCE) == 0) return;
+        const base::Instant now = detail::read_clock();
+        if (state_->events != seen) {
+            // A gap that was slept through contains the waking up, of this loop and of whom it waited for.
+            const bool is_short = now - last_event < (spinning ? state_->spin : 2 * state_->spin);
+            short_gaps = is_short ? std::min(short_gaps + 1, short_gaps_to_spin) : 0;
+            spinning = short_gaps == short_gaps_to_spin;
+            last_event = now;
+        } else if (now - last_event >= state_->spin) {
+            spinning = false;
+        }
+    }
 }
 
 bool EventLoop::run_turn() {
@@ -58,6 +92,7 @@ bool EventLoop::run_turn() {
 }
 
 void EventLoop::stop() {
+    state_->stopped = true;
     uv_stop(&state_->loop);
 }
 

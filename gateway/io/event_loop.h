@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -33,6 +34,13 @@ class EventLoop {
     ~EventLoop();
     EventLoop(const EventLoop&) = delete;
     EventLoop& operator=(const EventLoop&) = delete;
+
+    /// Looks for work without sleeping for up to `spin` after each piece of work, but only while pieces come faster
+    /// than that: sparse traffic would only heat a core.  0: never (the default).  Before run(); run_turn() never
+    /// spins. Source: reference measurements, 50 us halve the latency of one request at a time for a third more CPU.
+    void set_spin(base::Duration spin);
+    /// How many turns were made while spinning.
+    [[nodiscard]] std::uint64_t spins() const;
 
     /// Runs until stop(), or until nothing is left that could ever call back.
     void run();

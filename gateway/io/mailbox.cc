@@ -8,15 +8,19 @@ namespace gateway::io {
 
 struct Mailbox::State {
     uv_async_t handle{};
+    detail::LoopState* loop = nullptr;
     std::function<void()> callback;
     bool open = true;
 };
 
 Mailbox::Mailbox(EventLoop& loop, std::function<void()> callback) : state_(new State) {
     state_->callback = std::move(callback);
+    state_->loop = &loop.state();
     detail::must(uv_async_init(&loop.state().loop, &state_->handle, [](uv_async_t* handle) {
         auto* state = static_cast<State*>(handle->data);
-        if (state->open) state->callback();
+        if (!state->open) return;
+        ++state->loop->events;
+        state->callback();
     }));
     state_->handle.data = state_;
 }

@@ -89,6 +89,7 @@ struct TcpConnection::State {
     }
 
     void on_read(ssize_t size, const char* data) {
+        ++loop_state().events;
         if (size > 0) {
             if (handler != nullptr) handler->on_bytes({data, static_cast<std::size_t>(size)});
         } else if (size == UV_EOF) {

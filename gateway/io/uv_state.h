@@ -1,6 +1,7 @@
 // What the handles of this room share behind their public headers.  Included by gateway/io/*.cc alone.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -25,6 +26,11 @@ struct LoopState {
     std::vector<TcpConnection::State*> ended;
     base::Instant now{};
     bool now_known = false;
+    bool stopped = false;
+    /// Reads, wake-ups and new connections so far: what a spinning loop waits for.
+    std::uint64_t events = 0;
+    std::uint64_t spins = 0;
+    base::Duration spin{};
 };
 
 /// The system's clock behind EventLoop::now().

@@ -127,6 +127,35 @@ TEST_CASE("mail from other threads is all seen, however wakes coalesce", "[gatew
     CHECK(received == threads * letters);
 }
 
+TEST_CASE("a loop spins while work comes fast, and sleeps when it does not", "[gateway_io]") {
+    EventLoop loop;
+    loop.set_spin(std::chrono::milliseconds(20));
+    Mailbox mailbox;
+    int fast = 200;
+    int slow = 3;
+    std::uint64_t spins_when_fast = 0;
+    Timer timer(loop, [&] { mailbox.wake(); });
+    mailbox = Mailbox(loop, [&] {
+        if (fast-- > 0) {
+            mailbox.wake();  // the next piece of work is there at once
+        } else if (slow-- > 0) {
+            if (spins_when_fast == 0) spins_when_fast = loop.spins();
+            timer.set_after(std::chrono::milliseconds(80));
+        } else {
+            loop.stop();
+        }
+    });
+    mailbox.wake();
+    loop.run();
+    CHECK(spins_when_fast > 0);
+    const auto spins = loop.spins();
+    // Three gaps of 80 ms were not short, so that the loop slept through the later two.
+    slow = 2;
+    mailbox.wake();
+    loop.run();
+    CHECK(loop.spins() == spins);
+}
+
 TEST_CASE("two loops on two threads talk over TCP, a socket moved between them", "[gateway_io]") {
     Loopback net;
     const std::string question = "ping";
