@@ -295,6 +295,8 @@ void Tree::Core::settle() {
         for (const PeerHandle handle : std::exchange(doomed_, {}))
             if (PeerSession* session = session_of(handle))
                 end_session(*session, Refuse{RefuseReason::limit, "more waits for it than is kept", {}}, false);
+        for (const PeerHandle handle : std::exchange(leaving_, {}))
+            if (PeerSession* session = session_of(handle)) end_session(*session, leaving_for_, true);
         read_held();
         flush_own();
         refresh_topology();
@@ -302,7 +304,9 @@ void Tree::Core::settle() {
         if (primes_dirty_) resolve_prime_clash();
         const std::size_t before = sessions_.size() + dials_.size();
         run_membership();
-        if (before == sessions_.size() + dials_.size() && !own_dirty_ && !topology_dirty_ && doomed_.empty()) break;
+        if (before == sessions_.size() + dials_.size() && !own_dirty_ && !topology_dirty_ && doomed_.empty() &&
+            leaving_.empty())
+            break;
     }
     release_press();
     if (std::exchange(durable_dirty_, false)) events_.durable_filters_changed();

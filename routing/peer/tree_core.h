@@ -40,6 +40,14 @@ inline constexpr base::Duration ending_time = std::chrono::seconds(2);
 inline constexpr base::Duration digest_interval = std::chrono::seconds(3);
 /// Digests that differ once may be on their way; so often in a row, summaries are exchanged.
 inline constexpr int digests_differ_max = 2;
+/// A life of our own log that went above ours so often, answering ours each time, is no memory of a dead one: another
+/// live gateway has our id.  Own choice: stale copies of one life would have to differ as often.
+inline constexpr int rival_answers_max = 3;
+/// ... within this time.  Who gave way stays out of the tree as long.
+inline constexpr base::Duration rival_time = std::chrono::seconds(30);
+/// The same warning about the same peer is logged once in this time, and so many of them are remembered.
+inline constexpr base::Duration told_again_time = std::chrono::minutes(1);
+inline constexpr std::size_t told_max = 256;
 /// Interest changes weights at most this often per group.  Source: DESIGN 4.4 (10 a second).
 inline constexpr base::Duration weight_interval = std::chrono::milliseconds(100);
 /// Reading of a neighbour's volatile lane stands still for so long at most, then not again for a while, so that one
@@ -168,6 +176,7 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     void read_held();
     void drop_dial(std::map<TransportId, Dial>::iterator pending, std::string_view reason);
     void close_channel(Channel& channel);
+    [[nodiscard]] bool told_lately(const std::string& text);
     void refuse_channel(Channel& channel, RefuseReason reason, std::string_view text);
     void end_link(PeerSession& session);
     [[nodiscard]] PeerSession* session_of(PeerHandle handle);
@@ -191,6 +200,7 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     [[nodiscard]] std::vector<GatewayId> spares() const;
     void resolve_prime_clash();
     void hear_of_myself(const LogVersion& heard);
+    [[nodiscard]] bool give_way(const LogVersion& heard);
     void broken_sync(PeerSession& session, PeerError error, std::string_view frame);
     void tick_weights();
     void tick_digests();
@@ -212,6 +222,18 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     PeerHandle next_handle_ = 1;
     std::size_t newcomers_ = 0;
     bool running_ = false;
+
+    /// Who else seems to have our id.
+    struct Rival {
+        LogVersion heard;
+        base::Instant since{};
+        int answers = 0;
+    };
+    Rival rival_;
+    base::Instant gave_way_until_{};
+    std::vector<PeerHandle> leaving_;  ///< sessions that end with leaving_for_, at the end of the turn
+    Refuse leaving_for_;
+    std::map<std::string, base::Instant> told_;  ///< warnings -> when they were logged
 
     bool own_dirty_ = false;
     std::size_t own_unflushed_ = 0;  ///< changes since own_dirty_

@@ -81,7 +81,12 @@ void Tree::Core::run_membership() {
         PeerSession* session = action.peer == peer_none ? nullptr : session_of(action.peer);
         switch (action.kind) {
             case MembershipAction::Kind::dial:
-                if (running_) dial(action.address);
+                if (!running_) break;
+                if (now_ >= gave_way_until_) {
+                    dial(action.address);
+                } else {
+                    membership_.dial_failed(action.address, DialEnd::failed, at());
+                }
                 break;
             case MembershipAction::Kind::moved:
                 for (const auto& [handle, other] : sessions_)
@@ -248,14 +253,16 @@ void Tree::Core::on_proven(PeerSession& session) {
     if (!index)
         return end_session(session, Refuse{RefuseReason::limit, "this gateway has met too many gateways", {}}, true);
     session.gateway = *index;
-    bool in_use = *index == gateway_self;
+    bool in_use = *index == gateway_self || now_ < gave_way_until_;
     for (const auto& [handle, other] : sessions_)
         in_use = in_use || (other.get() != &session && other->proven() && other->id() == session.id() &&
                             other->other().boot != session.other().boot);
     const GatewayLog* log = book_.find(session.id());
     in_use = in_use || (topology_.reachable(*index) && log && log->version().boot != session.other().boot);
     if (in_use) {
-        std::string text = "id " + base::to_hex(session.id().view()) + " of '" + session.other().name +
+        const bool own = now_ < gave_way_until_;
+        std::string text = "id " + base::to_hex((own ? options_.id : session.id()).view()) + " of '" +
+                           (own ? options_.name : session.other().name) +
                            "' is in use by another live gateway of this tree; is its data dir a copy?";
         return end_session(session, Refuse{RefuseReason::id_in_use, std::move(text), {}}, true);
     }
@@ -444,6 +451,14 @@ void Tree::Core::close_channel(Channel& channel) {
     closed_.push_back(channel.transport);
 }
 
+/// True if `text` was logged a moment ago; else it is from now on.
+bool Tree::Core::told_lately(const std::string& text) {
+    std::erase_if(told_, [&](const auto& entry) { return now_ - entry.second >= told_again_time; });
+    if (told_.contains(text)) return true;
+    if (told_.size() < told_max) told_.emplace(text, now_);
+    return false;
+}
+
 void Tree::Core::refuse_channel(Channel& channel, RefuseReason reason, std::string_view text) {
     ++counters_.refused;
     log_line(LogLevel::warning, "refused a connection from " + channel.remote + ": " + std::string{text});
@@ -455,16 +470,20 @@ void Tree::Core::end_session(PeerSession& session, const Refuse& why, bool tell)
     if (session.state() == SessionState::ended) return;
     const bool person = needs_a_person(why.reason);
     const bool was_link = session.link != link_none;
-    const LogLevel level = why.reason == RefuseReason::id_in_use ? LogLevel::error
-                           : person                              ? LogLevel::warning
-                           : was_link                            ? LogLevel::info
-                                                                 : LogLevel::debug;
-    log_line(level,
-             std::string{was_link ? "link to " : "connection with "} + session.describe_other() + " ends: " + why.text);
+    const std::string text =
+        std::string{was_link ? "link to " : "connection with "} + session.describe_other() + " ends: " + why.text;
+    // Who tries again and again is named once a minute.
+    const bool again = person && !was_link && told_lately(text);
+    const LogLevel level = again                                   ? LogLevel::debug
+                           : why.reason == RefuseReason::id_in_use ? LogLevel::error
+                           : person                                ? LogLevel::warning
+                           : was_link                              ? LogLevel::info
+                                                                   : LogLevel::debug;
+    log_line(level, text);
     if (person) {
         ++counters_.refused;
         if (why.reason == RefuseReason::protocol && tell) ++counters_.protocol_errors;
-        advise("refused", session, why.text);
+        if (!again) advise("refused", session, why.text);
     }
     end_link(session);
     const SessionState state = session.state();

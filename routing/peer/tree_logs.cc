@@ -104,12 +104,35 @@ void Tree::Core::set_durable_filters(const std::vector<DurableFilter>& filters) 
 void Tree::Core::hear_of_myself(const LogVersion& heard) {
     const auto above = book_.incarnation_above(heard);
     if (!above) return;
+    if (give_way(heard)) return;
     book_.own().start(*above, options_.boot);
     own_dirty_ = true;
     log_line(LogLevel::info,
              "another incarnation of this gateway's log is known: this one is " + std::to_string(*above) + " now");
     const auto prime = read_prime_value(book_.own().find(single_key(LogEntryKind::prime))).value_or(PrimeEntry{});
     events_.identity_changed(*above, prime.prime, prime.claimed_at);
+}
+
+/// True if `heard` is the log of another live gateway with our id (two halves of a tree met, with a copied data dir in
+/// each), and it is for us to leave: one must, or each would go above the other for ever.  A dead one does not answer.
+bool Tree::Core::give_way(const LogVersion& heard) {
+    if (heard.boot != rival_.heard.boot || now_ - rival_.since > rival_time) rival_ = Rival{heard, now_, 0};
+    if (rival_.answers == 0 || heard.incarnation > rival_.heard.incarnation) ++rival_.answers;
+    rival_.heard = std::max(rival_.heard, heard);
+    if (rival_.answers < rival_answers_max) return false;
+    const bool leave = options_.boot > heard.boot;
+    const std::string text = "id " + base::to_hex(options_.id.view()) + " of this gateway, '" + options_.name +
+                             "', is in use by another live gateway of this tree; is its data dir a copy?";
+    if (!told_lately(text))
+        log_line(LogLevel::error, text + (leave ? " This one leaves the tree" : " The other one must leave the tree"));
+    if (!leave) return false;
+    gave_way_until_ = now_ + rival_time;
+    rival_.answers = 0;
+    const Refuse why{
+        RefuseReason::id_in_use, "another live gateway of this tree has the id of '" + options_.name + "'", {}};
+    for (const auto& [handle, session] : sessions_) leaving_.push_back(handle);
+    leaving_for_ = why;
+    return true;
 }
 
 // ---- what neighbours lack -------------------------------------------------------------------------------------------

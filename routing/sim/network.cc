@@ -57,7 +57,7 @@ EndId Network::dial(HostIndex from, const std::string& address) {
     dialing_.insert(id);
     const bool refused = !known || prng_.chance(options_.dial_refused_permille, 1000);
     const base::Instant deadline = world_.now() + options_.dial_timeout;
-    world_.after(delay(), [this, id, from, to, refused, deadline] {
+    world_.after(delay(from, to), [this, id, from, to, refused, deadline] {
         if (refused)
             refuse(id, from);
         else
@@ -99,7 +99,7 @@ void Network::connect(EndId id, HostIndex from, HostIndex to, base::Instant dead
     end.established = true;
     ends_.emplace(far, std::move(end));
     ends_.at(id).other = far;
-    world_.after(delay(), [this, id, from, to] {
+    world_.after(delay(from, to), [this, id, from, to] {
         if (!dialing_.erase(id)) return;
         const auto own = ends_.find(id);
         if (own == ends_.end()) return;
@@ -141,14 +141,14 @@ void Network::pump(EndId id) {
             reset(id);
             return;
         }
-        const base::Instant when = std::max(world_.now() + delay(), end.last_arrival);
+        const base::Instant when = std::max(world_.now() + delay(end.host, end.peer), end.last_arrival);
         end.last_arrival = when;
         const EndId to = end.other;
         world_.at(when, [this, to, bytes = std::move(chunk)]() mutable { arrive(to, std::move(bytes)); });
     }
     if (end.unsent.empty() && end.close_wanted) {
         const EndId to = end.other;
-        const base::Instant when = std::max(world_.now() + delay(), end.last_arrival);
+        const base::Instant when = std::max(world_.now() + delay(end.host, end.peer), end.last_arrival);
         drop_end(id);
         world_.at(when, [this, to] { finish(to); });
         return;
@@ -260,6 +260,10 @@ Cut Network::between(HostIndex a, HostIndex b) const {
     return found == cuts_.end() ? Cut::none : found->second;
 }
 
+void Network::slow(HostIndex a, HostIndex b, base::Duration extra) {
+    slow_[pair_of(a, b)] = extra;
+}
+
 void Network::cut(HostIndex a, HostIndex b, Cut how) {
     cuts_[pair_of(a, b)] = how;
     if (how != Cut::refuse) return;
@@ -304,6 +308,11 @@ void Network::stop_faults() {
 base::Duration Network::delay() {
     const auto span = static_cast<std::uint64_t>((options_.delay_max - options_.delay_min).count());
     return options_.delay_min + base::Duration(prng_.between(0, span));
+}
+
+base::Duration Network::delay(HostIndex a, HostIndex b) {
+    const auto found = slow_.find(pair_of(a, b));
+    return delay() + (found == slow_.end() ? base::Duration{} : found->second);
 }
 
 }  // namespace routing::sim

@@ -79,6 +79,8 @@ class Network {
     void pause_reading(EndId end);
     void resume_reading(EndId end);
 
+    /// From now on all between the two takes `extra` longer, each way.
+    void slow(HostIndex a, HostIndex b, base::Duration extra);
     void cut(HostIndex a, HostIndex b, Cut how);
     void heal(HostIndex a, HostIndex b);
     void heal_all();
@@ -117,6 +119,7 @@ class Network {
     void after_cut(HostIndex a, HostIndex b, Cut how);
     [[nodiscard]] Cut between(HostIndex a, HostIndex b) const;
     [[nodiscard]] base::Duration delay();
+    [[nodiscard]] base::Duration delay(HostIndex a, HostIndex b);
     void connect(EndId id, HostIndex from, HostIndex to, base::Instant deadline);
     void refuse(EndId id, HostIndex from);
 
@@ -131,6 +134,7 @@ class Network {
     std::map<EndId, End> ends_;
     std::set<EndId> dialing_;  // own side of dials that did not end yet
     std::map<std::pair<HostIndex, HostIndex>, Cut> cuts_;
+    std::map<std::pair<HostIndex, HostIndex>, base::Duration> slow_;
     EndId next_end_ = 1;
 };
 

@@ -78,6 +78,7 @@ void SimGateway::start() {
     options.tree.incarnation = incarnation_ + 1;
     options.tree.prime = prime_;
     options.tree.prime_claimed_at = prime_claimed_at_;
+    options.tree.max_children = setup_.max_children;
     options.tree.known_members = known_members_;
     options.tree.seed = prng_.next();
     if (setup_.listens) options.tree.advertise = Network::address_of(setup_.host);

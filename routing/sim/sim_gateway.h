@@ -34,6 +34,7 @@ struct GatewaySetup {
     std::string region;
     std::vector<std::string> tags;
     bool listens = true;
+    std::size_t max_children = 10;
     StoreOptions store;
 };
 

@@ -49,10 +49,14 @@ struct Run {
     std::uint32_t askers = 0;  ///< who answers on "ask.all"
     SimulationResult result;
     bool stuck = false;
+    std::size_t max_children = 10;
 
     bool run_until(base::Instant when) {
         if (stuck) return false;
-        const std::uint64_t left = options.steps_max - std::min(options.steps_max, world.steps());
+        // Logs of all go to all: twice the gateways are four times the work.
+        const std::uint64_t size = std::max<std::uint64_t>(1, gateways.size() * gateways.size() / 1024);
+        const std::uint64_t most = options.steps_max * size;
+        const std::uint64_t left = most - std::min(most, world.steps());
         if (!world.run_until(when, left)) {
             history.fail("no progress: " + std::to_string(options.steps_max) + " steps were not enough");
             stuck = true;
@@ -67,7 +71,9 @@ struct Run {
     void break_something();
     void heal();
     bool wait_for_quiet(const char* after);
+    [[nodiscard]] std::string split();
     [[nodiscard]] std::string unrest();
+    void wait_for_moves();
     void probe();
     void wait_for_durable();
     [[nodiscard]] std::string backlog();
@@ -86,7 +92,9 @@ std::string number(base::Prng& prng, std::uint64_t below) {
 
 void Run::set_up() {
     base::Prng prng = world.stream(salt_setup);
-    const auto count = options.gateways != 0 ? options.gateways : static_cast<std::uint32_t>(prng.between(3, 8));
+    const std::uint32_t most = prng.chance(1, 10) ? 20 : 8;
+    const auto count = options.gateways != 0 ? options.gateways : static_cast<std::uint32_t>(prng.between(3, most));
+    max_children = prng.chance(1, 4) ? prng.between(2, 4) : 10;
     result.gateways = count;
     std::vector<HostIndex> listening;
     for (HostIndex host = 0; host < count; ++host) {
@@ -98,6 +106,7 @@ void Run::set_up() {
             setup.join.push_back(Network::address_of(first));
             if (!options.chain && prng.chance(1, 3)) setup.join.push_back(Network::address_of(one_of(listening, prng)));
         }
+        setup.max_children = max_children;
         setup.listens = options.chain || host == 0 || prng.chance(4, 5);
         if (options.durable && (host == 0 || prng.chance(1, 4))) setup.durable.push_back("orders.>");
         if (setup.listens) listening.push_back(host);
@@ -105,6 +114,12 @@ void Run::set_up() {
     }
     for (auto& gateway : gateways)
         world.after(base::Duration(std::chrono::milliseconds(prng.below(1500))), [&gateway] { gateway->start(); });
+
+    // Some are far from some others.
+    for (std::uint32_t i = 0; i < count && !options.chain && prng.chance(1, 3); ++i) {
+        const auto a = static_cast<HostIndex>(prng.below(count));
+        network.slow(a, static_cast<HostIndex>(prng.below(count)), std::chrono::milliseconds(prng.between(10, 150)));
+    }
 
     for (std::uint32_t i = 0; i < count * options.clients_per_gateway; ++i) {
         clients.push_back(std::make_unique<Client>(world, history, *gateways[i % count], i));
@@ -245,12 +260,10 @@ void Run::heal() {
         if (!gateway->up()) gateway->start();
 }
 
-/// What is not yet as it should be in a healthy tree; empty if all is.
-std::string Run::unrest() {
+/// Why the gateways are not one stable tree with equal logs; empty if they are.
+std::string Run::split() {
     for (auto& gateway : gateways)
         if (!gateway->up()) return gateway->name() + " is down";
-    for (auto& client : clients)
-        if (!client->connected()) return "client " + std::to_string(client->id()) + " is not connected";
     const peer::TreeStatus first = gateways[0]->node().tree().status();
     for (auto& gateway : gateways) {
         const peer::TreeStatus status = gateway->node().tree().status();
@@ -262,24 +275,64 @@ std::string Run::unrest() {
         if (status.digest != first.digest) return gateway->name() + " has another digest than g0";
         if (gateway->node().registry().size() > gateways.size() || status.gateways.size() > gateways.size())
             return gateway->name() + " knows more gateways than there are";
-        if (gateway->held() != 0) return gateway->name() + " holds publishes";
     }
     return {};
 }
 
+/// What is not yet as it should be in a healthy tree; empty if all is.
+std::string Run::unrest() {
+    for (auto& client : clients)
+        if (!client->connected()) return "client " + std::to_string(client->id()) + " is not connected";
+    if (std::string what = split(); !what.empty()) return what;
+    for (auto& gateway : gateways)
+        if (gateway->held() != 0) return gateway->name() + " holds publishes";
+    return {};
+}
+
 bool Run::wait_for_quiet(const char* after) {
-    const base::Instant limit = world.now() + options.recovery_max;
+    const base::Instant start = world.now();
+    const base::Instant limit = start + options.recovery_max;
     std::string what;
     int calm = 0;
-    while (calm < 6) {  // three seconds in a row
+    base::Instant one_tree = base::instant_max;  // since when
+    while (calm < 6) {                           // three seconds in a row
         if (world.now() >= limit || !run_for(look_interval)) {
             history.fail(std::string("no quiet after ") + after + ": " + what);
             return false;
         }
-        what = unrest();
+        what = split();
+        if (!what.empty()) {
+            one_tree = base::instant_max;
+        } else if (one_tree == base::instant_max) {
+            one_tree = world.now();
+        }
+        if (what.empty()) what = unrest();
         calm = what.empty() ? calm + 1 : 0;
     }
+    result.recovered_after = one_tree - start;
+    if (result.recovered_after > options.tree_recovery_max)
+        history.fail(std::string("one tree only ") +
+                     std::to_string(std::chrono::duration_cast<std::chrono::seconds>(result.recovered_after).count()) +
+                     " s after " + after);
     return true;
+}
+
+/// Who has too many children sends one on each minute, which may cost what is in flight: until none moves any more.
+void Run::wait_for_moves() {
+    const auto links_lost = [&] {
+        std::uint64_t sum = 0;
+        for (auto& gateway : gateways) sum += gateway->node().tree().counters().links_lost;
+        return sum;
+    };
+    for (std::uint64_t calm = 0, rounds = 0; rounds < 60; ++rounds) {
+        std::size_t most = 0;
+        for (auto& gateway : gateways) most = std::max(most, gateway->node().tree().status().children.size());
+        if (most <= max_children || calm > most) return;
+        const std::uint64_t before = links_lost();
+        if (!run_for(std::chrono::seconds(65))) return;
+        calm = links_lost() == before ? calm + 1 : 0;  // each child of the fullest was asked once
+    }
+    history.fail("children go on moving for an hour");
 }
 
 std::uint64_t Run::lost_on_the_way() {
@@ -382,6 +435,7 @@ SimulationResult simulate(const SimulationOptions& options) {
         run.storm();
         run.heal();
         if (run.wait_for_quiet("the storm")) {
+            run.wait_for_moves();
             run.probe();
             if (options.durable) {
                 run.wait_for_durable();
@@ -421,11 +475,13 @@ int run_simulation(const SimulationBatch& batch) {
         total.crashes += result.crashes;
         total.cuts += result.cuts;
         if (batch.verbose || !result.ok())
-            batch.print("seed " + std::to_string(options.seed) + ": " + std::to_string(result.gateways) +
-                        " gateways, " + std::to_string(result.messages) + " messages, " +
-                        std::to_string(result.deliveries) + " deliveries, " + std::to_string(result.acknowledged) +
-                        " acknowledged, " + std::to_string(result.crashes) + " crashes, " +
-                        std::to_string(result.cuts) + " cuts" + (result.ok() ? "" : ": FAILED"));
+            batch.print(
+                "seed " + std::to_string(options.seed) + ": " + std::to_string(result.gateways) + " gateways, " +
+                std::to_string(result.messages) + " messages, " + std::to_string(result.deliveries) + " deliveries, " +
+                std::to_string(result.acknowledged) + " acknowledged, " + std::to_string(result.crashes) +
+                " crashes, " + std::to_string(result.cuts) + " cuts, one tree after " +
+                std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(result.recovered_after).count()) +
+                " ms" + (result.ok() ? "" : ": FAILED"));
         if (result.ok()) continue;
         ++failed;
         for (const auto& line : result.log) batch.print("  " + line);

@@ -268,6 +268,11 @@ class World {
                 keys.push_back(key);
         return keys;
     }
+    /// Which lane a data connection is: as its LANE frame said (1 volatile, 2 durable); 0: control.
+    [[nodiscard]] std::size_t lane_of(std::uint64_t key) const {
+        const auto found = lanes_seen.find(key);
+        return found == lanes_seen.end() ? 0 : found->second;
+    }
     /// One connection is reset; `half`: the listening end is never told.
     void reset_connection(std::uint64_t key, bool half = false) {
         pipes[key].open = false;
@@ -462,6 +467,8 @@ class World {
         Pipe& pipe = pipes[found->second];
         if (!pipe.open) return;
         const std::size_t other = pipe.ends[0].transport == transport ? 1 : 0;
+        // The body of a LANE frame ends with its lane: 0 volatile, 1 durable.
+        if (bytes.size() >= 37 && bytes[4] == 0x10) lanes_seen[found->second] = 1 + static_cast<std::size_t>(bytes[36]);
         if (spoil) spoil(from.place, pipe.ends[other].place, bytes);
         if (slow_readers.contains(pipe.ends[other].place)) {
             pipe.bytes[other] += bytes;  // the socket takes nothing
@@ -545,6 +552,7 @@ class World {
     }
 
     std::set<TransportId> abandoned;
+    std::map<std::uint64_t, std::size_t> lanes_seen;
 
   private:
     std::map<std::pair<Instant, std::uint64_t>, std::function<void()>> events;
