@@ -107,6 +107,7 @@ void PeerSession::on_hello(base::ByteView body, base::Instant now) {
     auto hello = decode_hello(body);
     if (!hello) return broken(hello.error(), "HELLO");
     theirs_ = std::move(hello).value();
+    can_compress_ = can(capability_zstd);
     last_heard_ = now;
     if (theirs_.version_min > ours_.version_max || theirs_.version_max < ours_.version_min)
         return end(RefuseReason::version,
@@ -317,6 +318,7 @@ void PeerSession::on_heartbeat(base::ByteView body, base::Instant now) {
     constexpr auto plausible = static_cast<std::uint64_t>(base::Duration(std::chrono::minutes(1)).count());
     if (heartbeat.echo != 0 && heartbeat.echo <= stamp(now) && heartbeat.held <= away && away < plausible) {
         const base::Duration sample(static_cast<std::int64_t>(away - heartbeat.held));
+        least_round_trip_ = round_trip_ == base::Duration{} ? sample : std::min(least_round_trip_, sample);
         round_trip_ = round_trip_ == base::Duration{} ? sample : (round_trip_ * 3 + sample) / 4;
     }
     if (established()) watch_lanes(heartbeat, now);

@@ -131,6 +131,10 @@ class PeerSession {
     [[nodiscard]] LinkSession session() const { return welcome_.session; }
     [[nodiscard]] const Welcome& joining_by() const { return welcome_; }
     [[nodiscard]] base::Duration round_trip() const { return round_trip_; }
+    /// The shortest one measured: what the way costs, without what waits.  0: not yet.
+    [[nodiscard]] base::Duration least_round_trip() const { return least_round_trip_; }
+    /// Both ends know of capability_zstd.
+    [[nodiscard]] bool can_compress() const { return can_compress_; }
     /// Both ends know of `capability`.
     [[nodiscard]] bool can(std::string_view capability) const;
 
@@ -177,6 +181,8 @@ class PeerSession {
     base::Instant last_heard_;
     base::Instant next_beat_ = base::instant_max;
     base::Duration round_trip_{};
+    base::Duration least_round_trip_{};
+    bool can_compress_ = false;
     std::uint64_t their_sent_ = 0;  ///< newest heartbeat heard
     base::Instant their_sent_at_{};
     std::array<std::uint64_t, lanes> arrived_{};  ///< at the other end, as it said last

@@ -179,9 +179,18 @@ void Tree::Core::read_frames(Channel& channel, base::ByteView bytes) {
 }
 
 bool Tree::Core::on_frame(Channel& channel) {
-    const FrameHeader header = channel.reader.header();
-    const base::ByteView body = channel.reader.body();
+    FrameHeader header = channel.reader.header();
+    base::ByteView body = channel.reader.body();
     PeerSession* session = channel.session;
+    if ((header.flags & compressed_flag) != 0 && session) {
+        if (const PeerError error = unpack(channel, header, body); error != PeerError::none) {
+            end_session(*session,
+                        Refuse{RefuseReason::protocol, "a compressed frame: " + std::string{describe(error)}, {}},
+                        true);
+            return false;
+        }
+        body = unpacked_;
+    }
     if (is_data_kind(header.kind)) {
         const auto done = engine_.on_frame(session->link, channel.lane, header, body, *this);
         if (done) return true;
@@ -232,6 +241,10 @@ void Tree::Core::take_output(TransportId transport, base::Bytes& out) {
     Channel& channel = *found->second;
     channel.waiting = false;
     channel.out.take(out);
+    if (const PeerSession* session = channel.session; session && channel.lane != Lane::control) {
+        const bool worth = options_.compression == Compression::on || session->least_round_trip() > compress_round_trip;
+        if (worth && session->established() && session->can_compress()) compress(out);
+    }
     channel.in_flight += out.size();
 }
 

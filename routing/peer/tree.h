@@ -25,6 +25,7 @@
 #include "routing/base/time.h"
 #include "routing/contacts.h"
 #include "routing/gateway_registry.h"
+#include "routing/peer/compress.h"
 #include "routing/peer/lane.h"
 #include "routing/target_sets.h"
 #include "routing/types.h"
@@ -124,10 +125,11 @@ struct TreeOptions {
     std::string name;
     std::string tree = "treegate";  ///< the tree's name; others are refused
     std::string region;  ///< where it stands; others of the region are preferred as neighbours; empty: nowhere
-    std::vector<std::string> tags;           ///< what else the operator calls it
-    std::string advertise;                   ///< host:port that others can dial; empty: unknown
-    std::vector<std::string> join;           ///< host:port of members
-    std::size_t max_children = 10;           ///< above it others are sent on.  Source: DESIGN 4.6
+    std::vector<std::string> tags;  ///< what else the operator calls it
+    std::string advertise;          ///< host:port that others can dial; empty: unknown
+    std::vector<std::string> join;  ///< host:port of members
+    std::size_t max_children = 10;  ///< above it others are sent on.  Source: DESIGN 4.6
+    Compression compression = Compression::automatic;
     std::vector<KnownMember> known_members;  ///< what members_known() told last
     /// What a peer that dialled us dials for a link's other two lanes; empty: what it dialled before.  For a listener
     /// behind an address that leads to several gateways.
@@ -182,6 +184,7 @@ struct TreeCounters {
     std::uint64_t refused = 0;                       ///< connections that either end refused
     std::uint64_t protocol_errors = 0;               ///< connections closed for what they sent
     std::uint64_t log_updates_in = 0, log_updates_out = 0, repairs = 0;
+    std::uint64_t frames_compressed = 0, bytes_saved = 0;
     std::uint64_t records_refused = 0;  ///< dropped because a lane was full
     std::uint64_t reading_pauses = 0;   ///< of a neighbour's volatile lane, because the way on was full
     std::uint64_t gateway_messages_in = 0, gateway_messages_forwarded = 0, gateway_messages_dropped = 0;

@@ -124,6 +124,8 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     LogBook book_;
     Topology topology_;
     TreeCounters counters_;
+    Compressor compressor_;
+    base::Bytes unpacked_;  ///< body of a compressed frame
     bool publishers_paused_ = false;
     int depth_ = 0;  ///< calls from outside that have not ended
 
@@ -149,6 +151,9 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     /// False: the channel is not to be read further.
     bool on_frame(Channel& channel);
     [[nodiscard]] bool overfull(const Channel& channel) const;
+    void compress(base::Bytes& frames);
+    /// The body of a compressed frame, into unpacked_; sets the header's length.
+    [[nodiscard]] PeerError unpack(const Channel& channel, FrameHeader& header, base::ByteView body);
 
     // tree_flow.cc: LaneSink and DeliverySink
     FrameBuffer& lane(LinkIndex link, Lane lane) override;

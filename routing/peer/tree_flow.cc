@@ -1,6 +1,7 @@
 // Messages on their way out and through, and what happens where a lane is slower than what comes.
 #include <utility>
 
+#include "routing/base/check.h"
 #include "routing/peer/peer_codec.h"
 #include "routing/peer/tree_core.h"
 
@@ -78,6 +79,43 @@ void Tree::Core::release_press() {
     if (pressed == publishers_paused_) return;
     publishers_paused_ = pressed;
     events_.pause_publishers(pressed);
+}
+
+// ---- compression ----------------------------------------------------------------------------------------------------
+
+/// Replaces the bodies of long frames by compressed ones.
+void Tree::Core::compress(base::Bytes& frames) {
+    base::Bytes packed;
+    base::ByteView rest{frames};
+    while (!rest.empty()) {
+        base::ByteView after = rest;
+        FrameHeader header;
+        BASE_CHECK(base::read_little_endian(after, header.length) && base::read_little_endian(after, header.kind) &&
+                   base::read_little_endian(after, header.flags) && base::read_little_endian(after, header.count));
+        const base::ByteView body = after.substr(0, header.length);
+        const std::size_t start = packed.size();
+        append_header(packed, header);
+        if (compressor_.compress(body, packed)) {
+            end_frame(packed, start);
+            packed[start + 5] = static_cast<char>(header.flags | compressed_flag);
+            ++counters_.frames_compressed;
+            counters_.bytes_saved += body.size() - (packed.size() - start - frame_header_bytes);
+        } else {
+            packed.append(body);
+        }
+        rest = after.substr(header.length);
+    }
+    frames.swap(packed);
+}
+
+PeerError Tree::Core::unpack(const Channel& channel, FrameHeader& header, base::ByteView body) {
+    if (channel.lane == Lane::control || !channel.session->can_compress()) return PeerError::out_of_place;
+    header.length = Compressor::raw_bytes(body);
+    if (header.length == 0) return PeerError::malformed;
+    if (const PeerError error = check_header(header, channel.reader.scope()); error != PeerError::none) return error;
+    if (!compressor_.decompress(body, unpacked_)) return PeerError::malformed;
+    header.flags = static_cast<std::uint8_t>(header.flags & ~compressed_flag);
+    return PeerError::none;
 }
 
 // ---- messages -------------------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ Hello Tree::Core::make_hello() {
     hello.advertise = options_.advertise;
     hello.region = options_.region;
     hello.capabilities = {std::string{capability_redirect}, std::string{capability_lane}};
+    if (options_.compression != Compression::off) hello.capabilities.emplace_back(capability_zstd);
     return hello;
 }
 

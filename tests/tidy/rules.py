@@ -43,6 +43,7 @@ LIBRARIES = [
     (r"uv\.h$|uv/", ["gateway/io"], "libuv is seen by gateway/io alone"),
     (r"rocksdb/", ["gateway/store"], "RocksDB is seen by gateway/store alone"),
     (r"msgpack(\.h|/)", ["routing/peer"], "msgpack is seen by routing/peer alone"),
+    (r"zstd\.h$", ["routing/peer"], "zstd is seen by routing/peer (compress.cc) alone"),
     (r"(nats/)?nats\.h$|nats/", ["gateway/cli", "gateway/bridge", "tests", "examples"],
      "nats.c is a client: it is seen by gateway/cli, gateway/bridge, tests and examples"),
     (r"openssl/", ["gateway", "tests"], "keys and TLS belong to the shell"),

@@ -178,6 +178,7 @@ class World {
         bool listens = true;     ///< else nobody can dial it
         std::size_t max_children = 10;
         std::string region;
+        Compression compression = Compression::automatic;
         base::WallMillis clock_off = 0;  ///< of its wall clock; ms
     };
 
@@ -216,6 +217,7 @@ class World {
         options.seed = prng.next();
         options.max_children = setup.max_children;
         options.region = setup.region;
+        options.compression = setup.compression;
         if (setup.advertise && setup.listens) options.advertise = "g" + std::to_string(place);
         options.known_members = kept_members[place];
         gateways[place] = std::make_unique<Gateway>(*this, place, options, setup.secret, now, setup.clock_off);
