@@ -41,8 +41,6 @@ constexpr base::Duration stop_time_max = std::chrono::seconds(10);
 }
 
 routing::ShardIndex shards_of(const Config& config) {
-    // Clients of other shards than the tree's cannot reach the tree yet.
-    if (has_tree_side(config)) return 1;
     return static_cast<routing::ShardIndex>(shard_count(config, std::thread::hardware_concurrency()));
 }
 
@@ -148,7 +146,10 @@ class Server final {
         woken_.resize(post_.shards());
         const std::uint64_t seed = random_number();
         for (routing::ShardIndex i = 0; i < post_.shards(); ++i) {
-            ShardOptions options{.index = i, .pending_bytes_max = config_.limits.max_pending, .hash_seed = seed};
+            ShardOptions options{.index = i,
+                                 .pending_bytes_max = config_.limits.max_pending,
+                                 .hash_seed = seed,
+                                 .has_tree = has_tree_side(config_)};
             if (config_.tree) options.queue_policies = config_.tree->queue_policies;
             shards_[i] = std::make_unique<ShardLoop>(std::move(options), settings_, post_, shards_, news_, log_);
             shards_[i]->shard().change(shard_settings(config_));
@@ -162,7 +163,9 @@ class Server final {
                                                 home.shard(), log_);
         tree_ = tree.get();
         home.set_tree(std::move(tree));
-        return tree_->start();
+        if (!tree_->start()) return false;
+        home.shard().end_turn(home.loop().now());  // the other shards begin with what the tree side knows
+        return true;
     }
 
     // --- Clients.

@@ -26,6 +26,12 @@ Shard::Shard(ShardOptions options, const compat::SessionSettings& settings, Shar
     outgoing_.resize(post.shards());
     deliveries_out_.resize(post.shards());
     tails_.resize(post.shards());
+    if (!options.has_tree || options.index == tree_shard) return;
+    tree_mail_ = std::make_unique<TreeByMail>([this]() -> base::Bytes& {
+        if (deliveries_out_[tree_shard].size() > delivery_batch_bytes) send_deliveries();
+        return deliveries_out_[tree_shard];
+    });
+    tree_ = tree_mail_.get();
 }
 
 Shard::~Shard() {
@@ -148,7 +154,7 @@ void Shard::closed(Client& client, base::Instant now, std::string_view reason) {
         publisher->waits_for = nullptr;
         unpause(*publisher, Client::stalled, now);
     }
-    if (node_ != nullptr) node_->connection_closed(client.connection);
+    if (tree_ != nullptr) tree_->connection_closed(client.connection);
     lost_.insert(lost_.end(), client.lost.begin(), client.lost.end());
     if (client.waits_for != nullptr) erase_value(client.waits_for->waiting_publishers, &client);
     for (auto* list : {&dirty_, &fed_, &resting_, &mail_waiters_, &drained_}) erase_value(*list, &client);
@@ -245,9 +251,9 @@ void Shard::drop_subscription(std::uint64_t handle, bool lost) {
     announce_interest();
     if (!subscriber.durable) return;
     if (lost) {
-        subscriber.client->lost.push_back(handle);
+        subscriber.client->lost.push_back(durable_id(options_.index, id));
     } else {
-        node_->unsubscribe_durable(handle, now_);
+        tree_->unsubscribe_durable(durable_id(options_.index, id), now_);
     }
 }
 
@@ -286,20 +292,26 @@ bool Shard::publish(Client& from, const MessageView& message) {
     const routing::node::Scope* within =
         message.header_bytes == 0 || node_ == nullptr ? nullptr : node_->scope(message.headers());
     Route& route = router_.route(message.account, message.subject);
-    if (node_ != nullptr && node_->has_durable() && node_->is_durable(route, message.account, message.subject)) {
+    if (tree_ != nullptr && tree_->subject_class().is_durable(route, message.account, message.subject)) {
         return publish_durable(from, message);
+    }
+    if (tree_mail_ != nullptr && message.header_bytes != 0 && tree_mail_->is_targeted(message.headers())) {
+        tree_mail_->publish_within(message, from.connection, from.session.echo());
+        rest_while_mail_is_full(from);
+        return true;
     }
     const std::uint32_t takers = fan_out(route, message, &from, within);
     bool remote = false;
-    if (node_ != nullptr && (!route.gateways.empty() || !picks_.empty() || node_->may_be_reply(message.subject))) {
+    if (tree_ != nullptr && (!route.gateways.empty() || !picks_.empty() || tree_->may_be_reply(message.subject))) {
         const auto sent = within == nullptr
-                              ? node_->publish_volatile(message, route, picks_, from.connection, now_)
+                              ? tree_->publish_volatile(message, route, picks_, from.connection, takers == 0, now_)
                               : node_->publish_within(*within, message, route, picks_, from.connection, now_);
         remote = sent != routing::node::Remote::nobody;
         if (links_full_) rest(from, stall_ms_max);
+        if (node_ == nullptr) rest_while_mail_is_full(from);
     }
     if (takers != 0 || remote || message.reply.empty()) return true;
-    if (node_ != nullptr && node_->hold_request(from.connection, now_)) return false;
+    if (tree_ != nullptr && tree_->hold_request(from.connection, now_)) return false;
     refuse_request(from, message);
     return true;
 }
@@ -348,8 +360,7 @@ void Shard::unpause(Client& client, Client::Pause why, base::Instant now) {
     if (client.held_publish != nullptr && (client.pauses & Client::blocks_parsing) == 0) {
         const auto held = std::move(client.held_publish);
         now_ = now;
-        const MessageView message{routing::account_global, held->subject, held->reply, held->body, held->header_bytes};
-        if (!publish(client, message)) hold(client, message);
+        if (!publish(client, held->view())) hold(client, held->view());
         finish_deliveries();
     }
     if (!client.backlog.empty() && (client.pauses & Client::blocks_parsing) == 0) {
@@ -437,7 +448,7 @@ void Shard::sweep(base::Instant now) {
 
 void Shard::end_turn(base::Instant now) {
     now_ = now;
-    if (node_ != nullptr) work_for_node(now);
+    if (tree_ != nullptr) work_for_tree(now);
     rest_publishers();
     send_interest();
     send_deliveries();

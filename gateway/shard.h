@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,6 +19,9 @@
 #include "gateway/log.h"
 #include "gateway/output_queue.h"
 #include "gateway/shard_mail.h"
+#include "gateway/tree_by_mail.h"
+#include "gateway/tree_mail.h"
+#include "gateway/tree_side.h"
 #include "routing/base/prng.h"
 #include "routing/base/time.h"
 #include "routing/node/node.h"
@@ -56,10 +60,20 @@ struct TakenMark {
 
 /// A publish that Node could not decide yet.
 struct HeldPublish {
+    explicit HeldPublish(const routing::MessageView& message)
+        : account(message.account),
+          subject(message.subject),
+          reply(message.reply),
+          body(message.body),
+          header_bytes(message.header_bytes) {}
+    /// Borrows this.
+    [[nodiscard]] routing::MessageView view() const { return {account, subject, reply, body, header_bytes}; }
+
+    routing::AccountId account;
     std::string subject;
     std::string reply;
     base::Bytes body;
-    std::uint32_t header_bytes = 0;
+    std::uint32_t header_bytes;
 };
 
 /// One connected client.  Owned by its shard from open() until closed() returns.
@@ -68,9 +82,10 @@ struct Client {
            base::Prng& prng, ChunkPool& pool)
         : connection(id), session(settings, id, std::move(ip), now, prng), output(pool) {}
 
-    /// Why the connection is not read, and (the first two) why what was read already is not parsed.
-    enum Pause : std::uint8_t { held = 1, interest_full = 2, stalled = 4, mail_full = 8 };
-    static constexpr std::uint8_t blocks_parsing = held | interest_full;
+    /// Why the connection is not read, and (`held`, `parked`, `interest_full`) why what was read already is not parsed.
+    /// `held`: by a publish that is kept here; `parked`: by one that the tree shard keeps.
+    enum Pause : std::uint8_t { held = 1, parked = 2, interest_full = 4, stalled = 8, mail_full = 16 };
+    static constexpr std::uint8_t blocks_parsing = held | parked | interest_full;
 
     routing::ConnectionId connection;
     void* socket = nullptr;  ///< the host's
@@ -125,7 +140,12 @@ struct ShardOptions {
     std::size_t pending_bytes_max = 64 * 1024 * 1024;
     std::uint64_t hash_seed = 0;
     routing::QueuePolicies queue_policies{};
+    /// The gateway has a tree side: Node lives on the tree shard, the others reach it by mail.
+    bool has_tree = false;
 };
+
+/// The shard that Node lives on, where there is one.
+inline constexpr routing::ShardIndex tree_shard = 0;
 
 /// Above this much waiting for one client it is flushed at once instead of at the end of the turn.  Unit: bytes.
 inline constexpr std::size_t flush_bytes = 256 * 1024;
@@ -188,7 +208,7 @@ class Shard final {
     // --- The tree side (the tree shard only; called through NodeHost, from within calls of Node).
 
     /// Node lives on this shard.  Borrowed until the shard is gone or set_node(nullptr).
-    void set_node(routing::node::Node* node) { node_ = node; }
+    void set_node(routing::node::Node* node);
     void deliver_local(const routing::MessageView& message, const routing::node::Serve& serve,
                        routing::node::Served& served);
     void deliver_queued(const routing::queue::Delivery& delivery);
@@ -196,9 +216,11 @@ class Shard final {
     void resume(routing::ConnectionId connection) { resumes_.push_back(connection); }
     /// Links are full: publishers that feed them rest a little after each read, until there is room again.
     void set_links_full(bool full) { links_full_ = full; }
-    /// The tree's durable filters changed: every subscription that overlaps them now is made durable at the end of the
-    /// turn.
-    void durable_filters_changed() { durable_filters_changed_ = true; }
+    /// What is durable changed: every subscription that overlaps it now, here and at the siblings, is made durable at
+    /// the end of the turn.
+    void durable_filters_changed();
+    /// What Node told this shard's router, for the siblings' (null where there are none).
+    [[nodiscard]] TreeNews* news();
 
     [[nodiscard]] routing::Router& router() { return router_; }
     [[nodiscard]] const ShardCounters& counters() const { return counters_; }
@@ -209,7 +231,7 @@ class Shard final {
         Client* client = nullptr;
         compat::SubscriptionIndex index = compat::subscription_none;
         std::uint32_t generation = 0;
-        bool durable = false;  ///< Node knows it, by its handle
+        bool durable = false;  ///< Node knows it, by its durable_id()
     };
 
     void parse(Client& client, base::ByteView in, base::Instant now);
@@ -230,8 +252,22 @@ class Shard final {
     void hold(Client& from, const routing::MessageView& message);
     void announce_interest();
     void make_durable(std::uint32_t slot);
-    void work_for_node(base::Instant now);
-    bool work_for_node_once(base::Instant now);
+    void work_for_tree(base::Instant now);
+    bool tell_tree(base::Instant now);
+    bool work_for_node(base::Instant now);
+    void take_news(const TreeNews& news);
+    void on_tree_mail(routing::ShardIndex from, base::ByteView& in);
+    void hear_tree(const TreeMail& mail);
+    void serve_sibling(routing::ShardIndex from, const TreeMail& mail, base::ByteView& in);
+    void publish_for_sibling(routing::ShardIndex from, const TreeMail& mail);
+    void publish_within_for_sibling(routing::ShardIndex from, const TreeMail& mail);
+    void publish_durable_for_sibling(routing::ShardIndex from, const TreeMail& mail);
+    void resume_at_sibling(routing::ConnectionId connection);
+    void answer(routing::ShardIndex to, TreeMailKind kind, routing::ConnectionId connection,
+                const routing::MessageView& message = {});
+    void refuse_at_sibling(routing::ShardIndex to, routing::ConnectionId connection,
+                           const routing::MessageView& message);
+    [[nodiscard]] Client* find_client(routing::ConnectionId connection);
     void on_subscribe(Client& client);
     void drop_subscription(std::uint64_t handle, bool lost);
     void drop_all(Client& client);
@@ -367,7 +403,14 @@ class Shard final {
     DeliveryMail mail_in_;                   // that a sibling sent and that is being served
     std::vector<std::uint64_t> tails_;       // of this round's delivery queues, by sibling
     routing::ConnectionId mail_source_ = 0;  // whose message from a sibling is being delivered; 0: none
-    routing::node::Node* node_ = nullptr;
+    bool mail_echo_ = true;                  // ... and whether that connection gets its own messages
+    routing::node::Node* node_ = nullptr;    // the tree shard's
+    std::unique_ptr<NodeSide> node_side_;    // the tree shard's
+    std::unique_ptr<TreeByMail> tree_mail_;  // of the others
+    TreeSide* tree_ = nullptr;               // one of these two, where the gateway has a tree side
+    std::shared_ptr<TreeNews> news_;         // for the siblings
+    /// Durable publishes of siblings' clients that Node holds, in order.
+    std::unordered_map<routing::ConnectionId, std::deque<HeldPublish>> parked_;
     std::vector<routing::node::GroupPick> picks_;  // of the message that is being routed
     base::Bytes node_publishes_;                   // what Node publishes, encoded as mail
     base::Bytes for_node_;                         // what Node subscribed to, encoded as mail

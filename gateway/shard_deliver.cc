@@ -28,6 +28,8 @@ std::uint32_t Shard::fan_out(Route& route, const MessageView& message, Client* f
     tails_ready_ = false;
     picks_.clear();
     const bool here = within == nullptr || within->here();
+    const routing::ConnectionId source = from == nullptr ? mail_source_ : from->connection;
+    const bool echo = from == nullptr ? mail_echo_ : from->session.echo();
     std::uint32_t takers = 0;
     if (here) {
         takers = deliver_plain(route, message, from);
@@ -38,8 +40,8 @@ std::uint32_t Shard::fan_out(Route& route, const MessageView& message, Client* f
     }
     for (std::uint32_t i = 0; i < route.groups.size(); ++i) {
         routing::PickRequest request;
-        if (from != nullptr && !from->session.echo()) request.excluded_connection = from->connection;
-        request.gateways = node_ != nullptr;
+        if (!echo) request.excluded_connection = source;
+        request.gateways = tree_ != nullptr;
         if (within != nullptr) {
             request.local = request.shards = here;
             request.only_gateways = &within->gateways;
@@ -47,7 +49,7 @@ std::uint32_t Shard::fan_out(Route& route, const MessageView& message, Client* f
         if (pick_group(route.groups[i], request, message, from, i)) ++takers;
     }
     if (outgoing_any_) {
-        mail_siblings(message, from == nullptr ? 0 : from->connection, from == nullptr || from->session.echo(), false);
+        mail_siblings(message, source, echo, false);
         if (from != nullptr) rest_while_mail_is_full(*from);
     }
     return takers;

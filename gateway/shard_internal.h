@@ -27,6 +27,17 @@ constexpr routing::SubscriptionId id_of(std::uint64_t handle) {
     return {static_cast<std::uint32_t>(handle), static_cast<std::uint32_t>(handle >> 32)};
 }
 
+/// A durable subscription's name for Node: 3 bits shard, 29 of the generation, 32 the slot.  (A slot would have to be
+/// used half a billion times for a name to come again.)
+inline constexpr std::uint32_t durable_generation_mask = 0x1fffffff;
+constexpr std::uint64_t durable_id(routing::ShardIndex shard, routing::SubscriptionId id) {
+    return (static_cast<std::uint64_t>(shard) << 61) |
+           (static_cast<std::uint64_t>(id.generation & durable_generation_mask) << 32) | id.slot;
+}
+constexpr routing::ShardIndex shard_of_durable(std::uint64_t durable) {
+    return static_cast<routing::ShardIndex>(durable >> 61);
+}
+
 inline compat::OutgoingMessage outgoing(const routing::MessageView& message) {
     return {message.reply, message.body, message.header_bytes};
 }

@@ -19,6 +19,7 @@
 
 #include "routing/base/bytes.h"
 #include "routing/base/check.h"
+#include "routing/node/subject_class.h"
 #include "routing/router.h"
 #include "routing/types.h"
 
@@ -102,13 +103,85 @@ class MailQueue {
     std::atomic<std::size_t> outstanding_{0};
 };
 
-/// What a shard's own interest has become; a weight of 0 takes it away.
-using InterestBatch = std::vector<routing::InterestChange>;
+/// What the tree shard knows of other gateways, as far as its siblings need it to decide a publish.
+struct TreeNews {
+    struct Interest {
+        routing::GatewayIndex gateway = routing::gateway_none;
+        routing::AccountId account = routing::account_global;
+        std::string filter;
+        std::string queue;
+        std::uint32_t weight = 0;
+    };
+    std::vector<Interest> interest;  ///< see Router::set_gateway_interest
+    std::vector<std::pair<routing::GatewayIndex, bool>> reachable;
+    std::vector<std::pair<routing::GatewayIndex, std::uint16_t>> distances;  ///< see Router::set_distance
+    std::optional<bool> syncing;                                             ///< see NodeHost::syncing
+    std::optional<routing::node::SubjectClass> subject_class;  ///< and all that overlaps it is to be subscribed again
+};
 
-/// Deliveries of one turn, encoded one after the other by append_delivery and read by next_delivery.
+/// What a shard's own interest has become (a weight of 0 takes it away), and from the tree shard what it heard.
+struct InterestBatch {
+    std::vector<routing::InterestChange> changes;
+    std::shared_ptr<const TreeNews> news;  ///< null: none
+};
+
+/// What a record of a DeliveryBatch is.
+enum class MailKind : std::uint8_t {
+    delivery,  ///< DeliveryMail
+    tree,      ///< gateway/tree_mail.h
+};
+
+/// What a shard has for one other in one turn: records, each a MailKind and what its codec wrote.
 struct DeliveryBatch {
     base::Bytes bytes;
 };
+
+inline void append_kind(base::Bytes& out, MailKind kind) {
+    out.push_back(static_cast<char>(kind));
+}
+
+/// Takes a record's kind off the front of `in`.  Errors: false at the end.
+[[nodiscard]] inline bool next_kind(base::ByteView& in, MailKind& kind) {
+    if (in.empty()) return false;
+    kind = static_cast<MailKind>(in.front());
+    in.remove_prefix(1);
+    return true;
+}
+
+inline void append_text(base::Bytes& out, std::string_view text) {
+    base::append_varint(out, text.size());
+    out.append(text);
+}
+
+/// Borrows: a view into `in`'s bytes.
+inline void read_text(base::ByteView& in, std::string_view& text) {
+    std::uint64_t size = 0;
+    const bool good = base::read_varint(in, size) && base::read_bytes(in, size, text);
+    BASE_CHECK(good);
+}
+
+inline void append_message(base::Bytes& out, const routing::MessageView& message) {
+    base::append_varint(out, message.account);
+    base::append_varint(out, message.subject.size());
+    base::append_varint(out, message.reply.size());
+    base::append_varint(out, message.header_bytes);
+    base::append_varint(out, message.body.size());
+    out.append(message.subject);
+    out.append(message.reply);
+    out.append(message.body);
+}
+
+/// Borrows: views into `in`'s bytes.  The bytes are our own, so what is malformed is a bug (asserted).
+inline void read_message(base::ByteView& in, routing::MessageView& message) {
+    std::uint64_t sizes[5] = {};
+    bool good = true;
+    for (auto& size : sizes) good = good && base::read_varint(in, size);
+    good = good && base::read_bytes(in, sizes[1], message.subject) && base::read_bytes(in, sizes[2], message.reply) &&
+           base::read_bytes(in, sizes[4], message.body);
+    BASE_CHECK(good);
+    message.account = static_cast<routing::AccountId>(sizes[0]);
+    message.header_bytes = static_cast<std::uint32_t>(sizes[3]);
+}
 
 /// One message for a sibling shard: what it serves there is plain subscribers and one member of each group named.
 struct DeliveryMail {
@@ -130,19 +203,8 @@ inline void append_delivery(base::Bytes& out, const DeliveryMail& mail) {
     base::append_varint(out, mail.source);
     out.push_back(static_cast<char>((mail.plain ? 1 : 0) | (mail.echo ? 2 : 0) | (mail.bounced ? 4 : 0)));
     base::append_varint(out, mail.groups.size());
-    for (const auto group : mail.groups) {
-        base::append_varint(out, group.size());
-        out.append(group);
-    }
-    const auto& message = mail.message;
-    base::append_varint(out, message.account);
-    base::append_varint(out, message.subject.size());
-    base::append_varint(out, message.reply.size());
-    base::append_varint(out, message.header_bytes);
-    base::append_varint(out, message.body.size());
-    out.append(message.subject);
-    out.append(message.reply);
-    out.append(message.body);
+    for (const auto group : mail.groups) append_text(out, group);
+    append_message(out, mail.message);
 }
 
 /// Reads one delivery off the front of `in`.  Errors: false at the end.  Borrows: views into `in`'s bytes.
@@ -150,7 +212,6 @@ inline void append_delivery(base::Bytes& out, const DeliveryMail& mail) {
 [[nodiscard]] inline bool next_delivery(base::ByteView& in, DeliveryMail& mail) {
     if (in.empty()) return false;
     std::uint64_t count = 0;
-    std::uint64_t sizes[5] = {};
     bool good = base::read_varint(in, mail.source) && !in.empty();
     BASE_CHECK(good);
     const auto flags = static_cast<std::uint8_t>(in.front());
@@ -159,19 +220,10 @@ inline void append_delivery(base::Bytes& out, const DeliveryMail& mail) {
     mail.echo = (flags & 2) != 0;
     mail.bounced = (flags & 4) != 0;
     good = base::read_varint(in, count);
-    mail.groups.clear();
-    for (std::uint64_t i = 0; good && i < count; ++i) {
-        std::uint64_t size = 0;
-        base::ByteView group;
-        good = base::read_varint(in, size) && base::read_bytes(in, size, group);
-        mail.groups.push_back(group);
-    }
-    for (auto& size : sizes) good = good && base::read_varint(in, size);
-    good = good && base::read_bytes(in, sizes[1], mail.message.subject) &&
-           base::read_bytes(in, sizes[2], mail.message.reply) && base::read_bytes(in, sizes[4], mail.message.body);
     BASE_CHECK(good);
-    mail.message.account = static_cast<routing::AccountId>(sizes[0]);
-    mail.message.header_bytes = static_cast<std::uint32_t>(sizes[3]);
+    mail.groups.resize(static_cast<std::size_t>(count));
+    for (auto& group : mail.groups) read_text(in, group);
+    read_message(in, mail.message);
     return true;
 }
 

@@ -27,14 +27,14 @@ void Shard::announce_interest() {
 
 void Shard::send_interest() {
     announce_interest();
-    if (unsent_interest_.empty()) return;
-    const auto changes = std::exchange(unsent_interest_, {});
+    if (unsent_interest_.empty() && news_ == nullptr) return;
+    const InterestBatch batch{std::exchange(unsent_interest_, {}), std::exchange(news_, nullptr)};
     std::size_t bytes = 0;
-    for (const auto& change : changes)
+    for (const auto& change : batch.changes)
         bytes += change.filter.size() + change.queue.size() + sizeof(routing::InterestChange);
     for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
         if (sibling == options_.index) continue;
-        post_->channel(options_.index, sibling).interest.send(InterestBatch(changes), bytes);
+        post_->channel(options_.index, sibling).interest.send(InterestBatch(batch), bytes);
         host_->wake(sibling);
     }
 }
@@ -69,6 +69,7 @@ void Shard::mail_siblings(const MessageView& message, routing::ConnectionId sour
 }
 
 void Shard::mail(routing::ShardIndex to, const DeliveryMail& delivery) {
+    append_kind(deliveries_out_[to], MailKind::delivery);
     append_delivery(deliveries_out_[to], delivery);
     if (deliveries_out_[to].size() > delivery_batch_bytes) send_deliveries();
 }
@@ -141,9 +142,10 @@ void Shard::drain_mail(base::Instant now) {
         auto& channel = post_->channel(sibling, options_.index);
         const bool was_full = channel.interest.outstanding() > interest_mail_bytes_max / 2;
         while (auto batch = channel.interest.receive()) {
-            for (const auto& mail : *batch)
+            for (const auto& mail : batch->changes)
                 router_.set_shard_interest(sibling, mail.account, mail.filter, mail.queue, mail.weight);
-            if (node_ != nullptr) node_->on_interest(sibling, *batch, now);
+            if (node_ != nullptr) node_->on_interest(sibling, batch->changes, now);
+            if (batch->news != nullptr) take_news(*batch->news);
         }
         if (was_full) host_->wake(sibling);  // it may have rested connections because of this queue
     }
@@ -153,7 +155,12 @@ void Shard::drain_mail(base::Instant now) {
         while (channel.deliveries.received() < tails_[sibling]) {
             auto batch = channel.deliveries.receive();
             base::ByteView in = batch->bytes;
-            while (next_delivery(in, mail_in_)) on_mail(sibling, mail_in_);
+            for (MailKind kind{}; next_kind(in, kind);) {
+                if (kind == MailKind::tree)
+                    on_tree_mail(sibling, in);
+                else if (next_delivery(in, mail_in_))
+                    on_mail(sibling, mail_in_);
+            }
             if (batch->bytes.capacity() > spent_buffer_bytes_max) continue;
             if (channel.spent.sent() - channel.spent.received() >= spent_buffers_max) continue;
             batch->bytes.clear();

@@ -132,6 +132,20 @@ void TreeShell::resume(routing::ConnectionId connection) {
 void TreeShell::durable_filters_changed() {
     shard_.durable_filters_changed();
 }
+void TreeShell::gateway_interest(routing::GatewayIndex gateway, routing::AccountId account, std::string_view filter,
+                                 std::string_view queue, std::uint32_t weight) {
+    if (auto* news = shard_.news())
+        news->interest.push_back({gateway, account, std::string(filter), std::string(queue), weight});
+}
+void TreeShell::gateway_reachable(routing::GatewayIndex gateway, bool reachable) {
+    if (auto* news = shard_.news()) news->reachable.emplace_back(gateway, reachable);
+}
+void TreeShell::gateway_distance(routing::GatewayIndex gateway, std::uint16_t distance) {
+    if (auto* news = shard_.news()) news->distances.emplace_back(gateway, distance);
+}
+void TreeShell::syncing(bool syncing) {
+    if (auto* news = shard_.news()) news->syncing = syncing;
+}
 void TreeShell::pause_publishers(bool pause) {
     shard_.set_links_full(pause);
 }

@@ -59,6 +59,11 @@ class TreeShell final : public routing::node::NodeHost {
     void publish(const routing::MessageView& message) override;
     void resume(routing::ConnectionId connection) override;
     void durable_filters_changed() override;
+    void gateway_interest(routing::GatewayIndex gateway, routing::AccountId account, std::string_view filter,
+                          std::string_view queue, std::uint32_t weight) override;
+    void gateway_reachable(routing::GatewayIndex gateway, bool reachable) override;
+    void gateway_distance(routing::GatewayIndex gateway, std::uint16_t distance) override;
+    void syncing(bool syncing) override;
     void pause_publishers(bool pause) override;
     void identity_changed(std::uint64_t incarnation, routing::Prime prime, base::WallMillis claimed_at) override;
     void members_known(const std::vector<routing::KnownMember>& members) override;

@@ -34,7 +34,8 @@ Node::Node(NodeOptions options, Router& router, NodeHost& host, peer::Signer& si
       now_(now),
       started_(now),
       wall_(wall),
-      syncing_since_(now) {
+      syncing_since_(now),
+      class_(options_.tree.inbox_prefixes) {
     if (options_.tree.boot == 0) options_.tree.boot = draw_nonzero(prng_);
     router_.set_reachable(gateway_self, true);  // of durable interest, which knows this gateway as one of many
     tree_.reset(new peer::Tree(options_.tree, registry_, sets_, host_, *this, signer, now, wall));
@@ -52,8 +53,9 @@ void Node::start(base::Instant now) {
     tree_->set_durable_filters(own);
     // What lingers from the last run is in the store.  The other gateways must not hear of this run before it is in the
     // log: they would take it for withdrawn, and publish without us.
-    class_unknown_ = options_.store_exists;
+    class_.set_unknown(options_.store_exists);
     durable_filters_changed();
+    if (class_.unknown()) host_.durable_filters_changed();
     if (options_.store_exists)
         need_store();
     else
@@ -157,7 +159,10 @@ void Node::remote_interest(GatewayIndex gateway, std::string_view account, std::
     const auto id = account_of(account);
     if (!id || !base::is_valid_filter(filter)) return;  // an account that this gateway does not have
     router_.set_gateway_interest(gateway, *id, filter, queue, weight);
-    if ((*id & durable_account(0)) == 0) return;
+    if ((*id & durable_account(0)) == 0) {
+        host_.gateway_interest(gateway, *id, filter, queue, weight);
+        return;
+    }
     DurableKey key{*id, std::string(filter), std::string(queue)};
     if (const auto found = remembered_.find(gateway); found != remembered_.end()) found->second.erase(key);
     if (weight == 0)
@@ -172,6 +177,7 @@ void Node::reachable(GatewayIndex gateway, bool reachable, std::uint64_t boot) {
     if (router_.reachable(gateway) != reachable) reachable ? ++reachable_count_ : --reachable_count_;
     router_.set_reachable(gateway, reachable);
     scopes_.clear();
+    host_.gateway_reachable(gateway, reachable);
     std::uint64_t& known = boots_[gateway];
     const bool restarted = known != 0 && boot != 0 && known != boot;
     if (boot != 0) known = boot;
@@ -185,14 +191,17 @@ void Node::reachable(GatewayIndex gateway, bool reachable, std::uint64_t boot) {
 
 void Node::ways_changed() {
     scopes_.clear();
-    for (GatewayIndex gateway = 1; gateway < registry_.size(); ++gateway)
-        if (tree_->is_reachable(gateway))
-            router_.set_distance(gateway,
-                                 static_cast<std::uint16_t>(std::min<std::uint32_t>(tree_->distance(gateway), 0xffff)));
+    for (GatewayIndex gateway = 1; gateway < registry_.size(); ++gateway) {
+        if (!tree_->is_reachable(gateway)) continue;
+        const auto distance = static_cast<std::uint16_t>(std::min<std::uint32_t>(tree_->distance(gateway), 0xffff));
+        router_.set_distance(gateway, distance);
+        host_.gateway_distance(gateway, distance);
+    }
 }
 
 void Node::syncing_changed(bool syncing) {
     if (syncing) syncing_since_ = now_;
+    host_.syncing(syncing);
     prune_remembered();
     resume_for_interest_ = true;
 }
@@ -242,7 +251,7 @@ void Node::on_store_opened(queue::RecoveredState state, base::Instant now) {
     drain_durable();  // the interest that lingers
     start_tree();
     prune_remembered();
-    class_unknown_ = false;
+    class_.set_unknown(false);
     durable_filters_changed();        // with those that were found in the store
     host_.durable_filters_changed();  // those who subscribed before come now
     resume_for_interest_ = true;
@@ -250,7 +259,8 @@ void Node::on_store_opened(queue::RecoveredState state, base::Instant now) {
 
 void Node::on_store_failed(std::string_view reason, base::Instant now) {
     now_ = now;
-    class_unknown_ = false;  // what is not known now must do
+    class_.set_unknown(false);  // what is not known now must do
+    host_.durable_filters_changed();
     store_ = StoreState::failed;
     store_retry_ = now + store_retry_interval;
     host_.log(peer::LogLevel::error, "The store of durable messages cannot be opened: " + std::string(reason) +

@@ -36,6 +36,7 @@
 #include "routing/node/interest_sum.h"
 #include "routing/node/lookups.h"
 #include "routing/node/node_host.h"
+#include "routing/node/subject_class.h"
 #include "routing/node/targeting.h"
 #include "routing/peer/record.h"
 #include "routing/peer/trace.h"
@@ -104,7 +105,8 @@ struct NodeCounters {
     std::uint64_t durable_published = 0;
     std::uint64_t durable_held = 0;
     std::uint64_t durable_no_taker = 0;
-    std::uint64_t targeting_malformed = 0;  ///< messages that went nowhere for a Tree-To or Tree-Forbid that says nothing
+    std::uint64_t targeting_malformed =
+        0;  ///< messages that went nowhere for a Tree-To or Tree-Forbid that says nothing
 };
 
 /// Threads: the tree shard's.
@@ -147,7 +149,7 @@ class Node final : private peer::TreeEvents {
     /// True if publish_volatile must be called although no gateway is in the route: `subject` is an inbox, which may be
     /// elsewhere (also when somebody here, with a wide filter, takes the message too).
     [[nodiscard]] bool may_be_reply(std::string_view subject) const {
-        return reachable_count_ != 0 && is_inbox(subject);
+        return reachable_count_ != 0 && class_.is_inbox(subject);
     }
 
     /// Sends what other gateways are to get of a message: the route's reachable plain gateways and `picks`.  A reply to
@@ -177,20 +179,15 @@ class Node final : private peer::TreeEvents {
 
     // --- Durable messages -------------------------------------------------------------------------------------------
 
-    /// True if any gateway of the tree has a durable filter, or if that is not known yet.
-    [[nodiscard]] bool has_durable() const { return class_unknown_ || !durable_filters_.empty(); }
-    /// True if a publish on `subject` is of the durable class.  The answer is kept in `route`'s flags (upper 17 bits).
-    /// Also true while the store of an earlier run is being opened and may know of filters that this run has not heard
-    /// of: publish_durable() then says `held`, and after NodeHost::resume the question must be asked again.
-    [[nodiscard]] bool is_durable(Route& route, AccountId account, std::string_view subject) const;
-    [[nodiscard]] bool is_durable(AccountId account, std::string_view subject) const;
+    /// Which subjects are durable.  While that is not known for sure, publish_durable() says `held`, and after
+    /// NodeHost::resume the question must be asked again.
+    [[nodiscard]] const SubjectClass& subject_class() const { return class_; }
 
     /// Takes a durable message over (see DurablePublish).  `message.reply`, if any, gets the PubAck.
     DurablePublish publish_durable(const MessageView& message, ConnectionId publisher, base::Instant now);
 
-    /// True if a subscription with this filter is (also) to get durable messages: the caller then calls
-    /// subscribe_durable.  When the tree's durable filters change, NodeHost::durable_filters_changed() asks for all.
-    [[nodiscard]] bool overlaps_durable(AccountId account, std::string_view filter) const;
+    /// For each subscription that overlaps what is durable.  When the tree's durable filters change,
+    /// NodeHost::durable_filters_changed() asks for all.
     /// `subscriber.id` is the caller's, above 0, never reused in this process.  A second call for one id changes
     /// nothing.
     void subscribe_durable(const queue::DurableSubscriber& subscriber, base::Instant now);
@@ -292,7 +289,6 @@ class Node final : private peer::TreeEvents {
     void advisory(std::string_view kind, std::string_view json) override;
 
     // node_volatile.cc
-    [[nodiscard]] bool is_inbox(std::string_view subject) const;
     [[nodiscard]] std::string_view account_name(AccountId account) const;
     [[nodiscard]] std::optional<AccountId> account_of(std::string_view name) const;
     TargetSetId remote_targets(Route& route, std::span<const GroupPick> picks, AccountId account);
@@ -311,7 +307,6 @@ class Node final : private peer::TreeEvents {
     void tick_lookups();
 
     // node_durable.cc
-    [[nodiscard]] bool may_be_durable(AccountId account, std::string_view subject) const;
     [[nodiscard]] bool interest_known() const;
     void need_store();
     void start_tree();
@@ -357,12 +352,11 @@ class Node final : private peer::TreeEvents {
 
     std::vector<peer::Tree::DurableFilter> durable_filters_;  // of the whole tree, as far as known
     std::map<GatewayIndex, std::map<std::string, std::uint8_t>>
-        kept_filters_;                      // of others, told or remembered; -> flags
-    std::uint32_t durable_generation_ = 1;  // of durable_filters_, for the routes' flags; 1 to 65,535
+        kept_filters_;  // of others, told or remembered; -> flags
+    SubjectClass class_;
     enum class StoreState : std::uint8_t { closed, opening, open, failed } store_ = StoreState::closed;
     base::Instant store_retry_ = base::instant_max;
     bool tree_started_ = false;
-    bool class_unknown_ = false;  // until the store of an earlier run was opened for the first time
     std::unique_ptr<queue::Durable> durable_;
     std::map<GatewayIndex, std::map<DurableKey, std::uint32_t>> remote_durable_;  // told by the tree
     std::map<GatewayIndex, std::set<DurableKey>> remembered_;                     // found in the store, unconfirmed

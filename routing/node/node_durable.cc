@@ -15,11 +15,6 @@ namespace routing::node {
 
 namespace {
 
-/// Route::flags: upper half the generation of the durable filters that the answer is of, then one bit for the answer.
-constexpr std::uint32_t durable_generation_shift = 16;
-constexpr std::uint32_t durable_flag = 1u << 15;
-constexpr std::uint32_t own_flags = 0xffff8000u;
-
 /// DurableFilter::flags.
 constexpr std::uint8_t filter_ack_none = 1;
 
@@ -57,7 +52,9 @@ void Node::durable_filters_changed() {
         if (base::is_valid_filter(filter)) filters.push_back(peer::Tree::DurableFilter{filter, flags});
     if (filters == durable_filters_) return;
     durable_filters_ = std::move(filters);
-    durable_generation_ = durable_generation_ % 0xffff + 1;
+    std::vector<std::string> texts;
+    for (const auto& filter : durable_filters_) texts.push_back(filter.filter);
+    class_.set_filters(std::move(texts));
     if (!durable_filters_.empty()) need_store();
     host_.durable_filters_changed();
     resume_for_interest_ = true;
@@ -88,37 +85,6 @@ void Node::keep_filters() {
 
 void Node::remember_filter(GatewayIndex gateway, std::string_view filter, std::uint32_t weight) {
     if (durable_) durable_->remember_interest(gateway, filters_account, filter, {}, weight);
-}
-
-bool Node::may_be_durable(AccountId account, std::string_view subject) const {
-    // What gateways say themselves is never durable: answers, acknowledgements, advisories.
-    return class_unknown_ && account == account_global && !subject.starts_with("$") && !is_inbox(subject);
-}
-
-bool Node::is_durable(AccountId account, std::string_view subject) const {
-    if (may_be_durable(account, subject)) return true;
-    if (account != account_global) return false;
-    for (const auto& filter : durable_filters_)
-        if (base::matches(filter.filter, subject)) return true;
-    return false;
-}
-
-bool Node::is_durable(Route& route, AccountId account, std::string_view subject) const {
-    if (may_be_durable(account, subject)) return true;
-    if (durable_filters_.empty()) return false;
-    if ((route.flags >> durable_generation_shift) != durable_generation_) {
-        route.flags &= ~own_flags;
-        route.flags |= durable_generation_ << durable_generation_shift;
-        if (is_durable(account, subject)) route.flags |= durable_flag;
-    }
-    return (route.flags & durable_flag) != 0;
-}
-
-bool Node::overlaps_durable(AccountId account, std::string_view filter) const {
-    if (account != account_global) return false;
-    for (const auto& durable : durable_filters_)
-        if (base::overlaps(durable.filter, filter)) return true;
-    return false;
 }
 
 // --- Publishing ------------------------------------------------------------------------------------------------------

@@ -56,9 +56,22 @@ class NodeHost : public peer::TreeHost {
     /// Comes from within Node::end_turn() only; may call into Node as for any publish.
     virtual void resume(ConnectionId connection) = 0;
 
-    /// The tree's durable filters changed: call Node::subscribe_durable() for every subscription that overlaps them
-    /// (again for those that did before; that does no harm).  From within this call or later.
+    /// What is durable changed (Node::subject_class()), or the store was opened: call Node::subscribe_durable() for
+    /// every subscription that overlaps it (again for those that did before; that does no harm).  From within this call
+    /// or later.
     virtual void durable_filters_changed() = 0;
+
+    // For a host with more routers than the one that Node was given: what they must be told, too.
+
+    /// Another gateway's volatile interest; see Router::set_gateway_interest.
+    virtual void gateway_interest(GatewayIndex /*gateway*/, AccountId /*account*/, std::string_view /*filter*/,
+                                  std::string_view /*queue*/, std::uint32_t /*weight*/) {}
+    /// See Router::set_reachable.
+    virtual void gateway_reachable(GatewayIndex /*gateway*/, bool /*reachable*/) {}
+    /// See Router::set_distance.
+    virtual void gateway_distance(GatewayIndex /*gateway*/, std::uint16_t /*distance*/) {}
+    /// Some link's first sync has begun, or all have ended: meanwhile requests that find nobody are held.
+    virtual void syncing(bool /*syncing*/) {}
 
     /// True: a link's volatile lane is full beyond its bound, so local publishers that feed links should rest for a
     /// moment (bounded).  False: there is room again.

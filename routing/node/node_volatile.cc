@@ -39,10 +39,6 @@ void add_group(TargetSet& targets, GatewayIndex gateway, std::string_view group)
 
 }  // namespace
 
-bool Node::is_inbox(std::string_view subject) const {
-    return !tree_->is_propagated(subject);
-}
-
 // --- Out -------------------------------------------------------------------------------------------------------------
 
 Remote Node::send(const MessageView& message, TargetSetId targets, std::uint8_t flags) {
@@ -76,7 +72,7 @@ TargetSetId Node::remote_targets(Route& route, std::span<const GroupPick> picks,
 Remote Node::publish_volatile(const MessageView& message, Route& route, std::span<const GroupPick> picks,
                               ConnectionId publisher, base::Instant now) {
     now_ = now;
-    if (is_inbox(message.subject)) {
+    if (class_.is_inbox(message.subject)) {
         TargetSet targets;
         for (const GatewayIndex gateway : route.gateways) add_plain(targets, gateway);
         for (const GroupPick& pick : picks) {
@@ -93,7 +89,7 @@ Remote Node::publish_volatile(const MessageView& message, Route& route, std::spa
 Remote Node::publish_volatile(const MessageView& message, const TargetSet& targets, ConnectionId publisher,
                               base::Instant now) {
     now_ = now;
-    if (is_inbox(message.subject)) return publish_to_inbox(message, targets, publisher);
+    if (class_.is_inbox(message.subject)) return publish_to_inbox(message, targets, publisher);
     if (targets.empty()) return Remote::nobody;
     ++counters_.volatile_out;
     return send(message, sets_.intern(targets, message.account), 0);

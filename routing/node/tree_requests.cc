@@ -197,7 +197,7 @@ std::string TreeRequests::tree_map() const {
 
 std::string TreeRequests::path_show(std::string_view subject) {
     if (subject.empty()) return error_answer("the request needs a \"subject\"");
-    const bool durable = node_.is_durable(account_global, subject);
+    const bool durable = node_.subject_class().is_durable(account_global, subject);
     const AccountId account = durable ? durable_account(account_global) : account_global;
     const Route& route = node_.router_.route(account, subject);
     TargetSet targets;

@@ -275,7 +275,7 @@ void SimGateway::subscribe(ConnectionId connection, std::size_t at) {
 
 void SimGateway::register_durable(Session& session, ConnectionId connection, std::size_t at) {
     const ClientSubscription& subscription = session.client->subscriptions()[at];
-    if (!subscription.live || !node_->overlaps_durable(account_global, subscription.filter)) return;
+    if (!subscription.live || !node_->subject_class().overlaps_durable(account_global, subscription.filter)) return;
     auto [known, fresh] = session.durable.try_emplace(at, next_subscriber_);
     if (fresh) durable_subscribers_[next_subscriber_++] = Subscriber{connection, at};
     queue::DurableSubscriber subscriber;
@@ -391,7 +391,7 @@ bool SimGateway::route(ConnectionId connection, const Publish& publish) {
         const auto session = sessions_.find(connection);
         if (session != sessions_.end()) session->second.client->on_no_responders(publish.reply, message.payload());
     };
-    if (node_->has_durable() && node_->is_durable(account_global, message.subject)) {
+    if (node_->subject_class().is_durable(account_global, message.subject)) {
         switch (node_->publish_durable(message, connection, world_.now())) {
             case node::DurablePublish::taken:
                 return true;
