@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TREEGATE = Path(os.environ.get("TREEGATE", ROOT / "build/dev/gateway/treegate"))
+SHARDS = os.environ.get("TREEGATE_SHARDS")  # event loops of every gateway; unset: the program's default
 STOCK = Path(os.environ.get("TREEGATE_STOCK_SERVER", ROOT / "build/stock/nats-server"))
 START_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 20
@@ -146,6 +147,8 @@ class Gateway(Server):
     def command(self):
         command = [self.binary, "--addr", "127.0.0.1", "--port", self.port or -1, "--name", self.name, "--data-dir", self.folder / "data",
                    "--tree-listen", f"127.0.0.1:{self.tree_port}"]
+        if SHARDS and "--shards" not in self.extra:
+            command += ["--shards", SHARDS]
         for gateway in self.join:
             command += ["--join", gateway if isinstance(gateway, str) else gateway.tree_address]
         for subjects in self.durable:
