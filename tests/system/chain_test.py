@@ -176,8 +176,7 @@ class ThreeLoads(unittest.TestCase):
     def test_both_directions_at_once(self):
         there = Load("pubsub", "--server", self.a.address, "--far-server", self.c.address, "--subject", "there", "--count", 200_000)
         back = Load("pubsub", "--server", self.c.address, "--far-server", self.a.address, "--subject", "back", "--count", 200_000)
-        there.process.stdin.write("go\n")
-        there.process.stdin.flush()
+        there.begin()
         self.assertEqual(200_000, back.go()["delivered"])
         self.assertIn('"delivered":200000', there.process.communicate()[0])
 

@@ -65,9 +65,14 @@ class Load:
         if self.process.stdout.readline() != "ready\n":
             raise AssertionError("load: " + self.process.communicate()[1])
 
-    def go(self):
-        self.process.stdin.write("go\n")
+        self._count = arguments[arguments.index("--count") + 1]
+
+    def begin(self):
+        self.process.stdin.write(f"{self._count}\n")
         self.process.stdin.flush()
+
+    def go(self):
+        self.begin()
         line = self.process.stdout.readline()
         _, errors = self.process.communicate()
         if not line:
