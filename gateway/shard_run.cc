@@ -59,8 +59,8 @@ std::size_t Shard::publish_run(Client& from, const PublishAhead* run, std::size_
     const std::string_view subject = run->publish.subject;
     Route& route = router_.route(routing::account_global, subject);
     if (!route.local_only || !route.cached) return 0;
-    if (node_ != nullptr && (node_->may_be_reply(subject) ||
-                             (node_->has_durable() && node_->is_durable(route, routing::account_global, subject)))) {
+    if (tree_ != nullptr &&
+        (tree_->may_be_reply(subject) || tree_->subject_class().is_durable(route, routing::account_global, subject))) {
         return 0;
     }
     if (!route.plain.empty()) {
