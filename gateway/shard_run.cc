@@ -59,9 +59,14 @@ std::size_t Shard::publish_run(Client& from, const PublishAhead* run, std::size_
     const std::string_view subject = run->publish.subject;
     Route& route = router_.route(routing::account_global, subject);
     if (!route.local_only || !route.cached) return 0;
-    if (tree_ != nullptr &&
-        (tree_->may_be_reply(subject) || tree_->subject_class().is_durable(route, routing::account_global, subject))) {
-        return 0;
+    if (tree_ != nullptr) {
+        if (tree_->may_be_reply(subject) ||
+            tree_->subject_class().is_durable(route, routing::account_global, subject)) {
+            return 0;
+        }
+        // Headers may say which gateways it is for.
+        if (std::any_of(run, run + count, [](const PublishAhead& one) { return one.publish.header_bytes != 0; }))
+            return 0;
     }
     if (!route.plain.empty()) {
         if ((route.flags & heads_rendered) == 0) render_heads(route, subject);
