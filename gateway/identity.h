@@ -37,8 +37,10 @@ class Identity {
     /// a few syncs.  Errors: one clear sentence, when another process uses the folder, a file is damaged (it is never
     /// replaced by a new one: that would be another gateway), or the system refuses.
     [[nodiscard]] static base::Result<std::unique_ptr<Identity>, std::string> open(const std::string& data_dir);
-    /// A new identity that nobody keeps: a NATS server on its own.
+    /// A new identity that nobody keeps.
     [[nodiscard]] static std::unique_ptr<Identity> ephemeral();
+    /// The same for a NATS server on its own, which signs nothing: a server id, and no key behind it.
+    [[nodiscard]] static std::unique_ptr<Identity> keyless();
     ~Identity();
     Identity(const Identity&) = delete;
     Identity& operator=(const Identity&) = delete;

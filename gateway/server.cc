@@ -394,7 +394,7 @@ int run_gateway(const Config& config, const ConfigReader& reread) {
     }
     std::unique_ptr<Identity> identity;
     if (config.data_dir.empty()) {
-        identity = Identity::ephemeral();
+        identity = config.tree || !config.durable.filters.empty() ? Identity::ephemeral() : Identity::keyless();
     } else {
         auto opened = Identity::open(config.data_dir);
         if (!opened.ok()) {

@@ -274,7 +274,7 @@ void Shard::pong(Client& client) {
 
 // --- Publishing -----------------------------------------------------------------------------------------------------
 
-void Shard::publish_one(Client& from, const compat::Publish& said) {
+void Shard::publish_one(Client& from, const compat::Publish& said, const routing::Router::Glance* glance) {
     ++counters_.in_messages;
     ++from.in_messages;
     const MessageView message{routing::account_global, said.subject, said.reply, said.body, said.header_bytes};
@@ -283,15 +283,15 @@ void Shard::publish_one(Client& from, const compat::Publish& said) {
         refuse_request(from, message);
         return;
     }
-    if (!publish(from, message)) hold(from, message);
+    if (!publish(from, message, glance)) hold(from, message);
     finish_deliveries();
 }
 
 /// False: Node cannot tell yet who gets it; it is to be kept and published again.
-bool Shard::publish(Client& from, const MessageView& message) {
+bool Shard::publish(Client& from, const MessageView& message, const routing::Router::Glance* glance) {
     const routing::node::Scope* within =
         message.header_bytes == 0 || node_ == nullptr ? nullptr : node_->scope(message.headers());
-    Route& route = router_.route(message.account, message.subject);
+    Route& route = router_.route(message.account, message.subject, glance);
     if (tree_ != nullptr && tree_->subject_class().is_durable(route, message.account, message.subject)) {
         return publish_durable(from, message);
     }

@@ -237,7 +237,8 @@ class Shard final {
     void parse(Client& client, base::ByteView in, base::Instant now);
     void parse_traced(Client& client, base::ByteView in, base::Instant now);
     void parse_now(Client& client, base::ByteView in, base::Instant now);
-    void publish_one(Client& from, const compat::Publish& said);
+    void publish_one(Client& from, const compat::Publish& said, const routing::Router::Glance* glance = nullptr);
+    [[nodiscard]] bool glance_ahead(std::size_t count);
     [[nodiscard]] bool publish_ahead(Client& from, base::ByteView& in);
     [[nodiscard]] std::size_t publish_run(Client& from, const compat::PublishAhead* run, std::size_t count);
     [[nodiscard]] static std::size_t run_frame_bytes(std::string_view head, const compat::PublishAhead& message);
@@ -246,7 +247,8 @@ class Shard final {
     void append_run(Client& to, std::string_view head, const compat::PublishAhead* run, std::size_t count,
                     Client& from);
     void share_run(routing::Route& route, const compat::PublishAhead* run, std::size_t count, Client& from);
-    [[nodiscard]] bool publish(Client& from, const routing::MessageView& message);
+    [[nodiscard]] bool publish(Client& from, const routing::MessageView& message,
+                               const routing::Router::Glance* glance = nullptr);
     [[nodiscard]] bool publish_durable(Client& from, const routing::MessageView& message);
     void refuse_request(Client& from, const routing::MessageView& message);
     void hold(Client& from, const routing::MessageView& message);
@@ -388,6 +390,7 @@ class Shard final {
     std::size_t tail_body_bytes_ = ~std::size_t{0};  // tail_plain_ fits every bare message of this size
     bool tails_ready_ = false;
     std::array<compat::PublishAhead, publishes_ahead_max> ahead_;
+    std::array<routing::Router::Glance, publishes_ahead_max> glances_;  // of ahead_, if looked at
     struct RunTail {
         base::Bytes text;
         std::size_t body_bytes = ~std::size_t{0};

@@ -15,6 +15,9 @@ using routing::Route;
 
 namespace {
 
+/// From so many different subjects on it pays to look at all of them first.
+constexpr std::size_t glance_subjects_min = 4;
+
 /// Copies `size` bytes.  Short ones inline: a call costs as much as they do.
 inline char* copy(char* to, const char* from, std::size_t size) {
     if (size < 16 || size > 64) {
@@ -33,18 +36,49 @@ bool Shard::publish_ahead(Client& from, base::ByteView& in) {
     if (changeable_.log.trace) return false;
     const std::size_t count = from.session.look_ahead(in, now_, ahead_.data(), ahead_.size());
     if (count == 0) return false;
+    const bool glanced = router_.glances_pay() && glance_ahead(count);
     std::size_t done = 0;
     while (done < count && !from.closing && (from.pauses & Client::blocks_parsing) == 0) {
         std::size_t run = 1;
         while (done + run < count && ahead_[done + run].repeats) ++run;
         const std::size_t taken = run > 1 ? publish_run(from, &ahead_[done], run) : 0;
         if (taken == 0) {
-            publish_one(from, ahead_[done].publish);
+            publish_one(from, ahead_[done].publish, glanced ? &glances_[done] : nullptr);
             ++done;
         }
         done += taken;
     }
     in.remove_prefix(ahead_[done - 1].end);
+    return true;
+}
+
+/// Has the memory loaded that the lookups of ahead_ will touch, for all of them at the same time.  False: they have too
+/// few subjects for that.
+bool Shard::glance_ahead(std::size_t count) {
+    std::size_t subjects = 0;
+    for (std::size_t i = 0; i < count; ++i) subjects += ahead_[i].repeats ? 0 : 1;
+    if (subjects < glance_subjects_min) return false;
+    for (int step = 0; step < routing::Router::glance_steps; ++step) {
+        for (std::size_t i = 0; i < count; ++i)
+            router_.glance(routing::account_global, ahead_[i].publish.subject, step, glances_[i]);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+        if (glances_[i].slot < subscribers_.size()) __builtin_prefetch(&subscribers_[glances_[i].slot]);
+    }
+    for (int step = 0; step < 2; ++step) {
+        for (std::size_t i = 0; i < count; ++i) {
+            if (glances_[i].slot >= subscribers_.size()) continue;
+            const Subscriber& subscriber = subscribers_[glances_[i].slot];
+            if (subscriber.client == nullptr) continue;
+            const auto& table = subscriber.client->session.subscriptions();
+            if (subscriber.index >= table.end()) continue;
+            if (step == 0) {
+                __builtin_prefetch(&table.at(subscriber.index));
+            } else if (glances_[i].kept == nullptr) {
+                __builtin_prefetch(table.at(subscriber.index).sid().data());
+            }
+        }
+    }
     return true;
 }
 

@@ -60,6 +60,15 @@ class IdTable {
         --size_;
     }
 
+    /// What find() will probably return, without looking at keys.  For prefetching alone.
+    [[nodiscard]] std::uint32_t guess(std::uint64_t hash) const {
+        if (size_ == 0) return none;
+        const std::uint32_t tag = tag_of(hash);
+        std::uint32_t at = tag & mask_;
+        while (slots_[at].id != none && slots_[at].tag != tag) at = (at + 1) & mask_;
+        return slots_[at].id;
+    }
+
     /// Asks the processor for the first slot of `hash`, to have it by the time that find() looks.
     void prefetch(std::uint64_t hash) const {
         if (size_ != 0) __builtin_prefetch(&slots_[tag_of(hash) & mask_]);

@@ -51,6 +51,28 @@ CachedRoute* RouteCache::find(std::uint64_t hash, AccountId account, std::string
     return nullptr;
 }
 
+const CachedRoute* RouteCache::guess(std::uint64_t hash) const {
+    const Entry* set = &table_[hash & (entries_ - 1) & ~(ways - 1)];
+    for (std::uint32_t way = 0; way < ways; ++way) {
+        if (set[way].hash != hash || set[way].route == 0) continue;
+        const CachedRoute* kept = &routes_[set[way].route - 1];
+        const auto* lines = reinterpret_cast<const char*>(kept);
+        for (std::size_t at = 0; at < sizeof(CachedRoute); at += 64) __builtin_prefetch(lines + at);
+        return kept;
+    }
+    return nullptr;
+}
+
+bool RouteCache::admits(std::uint64_t hash) {
+    const Entry* set = &table_[hash & (entries_ - 1) & ~(ways - 1)];
+    for (std::uint32_t way = 0; way < ways; ++way) {
+        if (set[way].route == 0) return true;
+    }
+    if (++refused_ < admitted_one_of) return false;
+    refused_ = 0;
+    return true;
+}
+
 bool RouteCache::seen_before(std::uint64_t hash) {
     std::uint32_t* set = &seen_[(hash & (entries_ - 1)) * seen_ways];
     const std::uint32_t tag = static_cast<std::uint32_t>(hash >> 32) | 1;  // never 0, which is "nothing yet"
@@ -73,12 +95,17 @@ CachedRoute* RouteCache::place(std::uint64_t hash, AccountId account, std::strin
         // Ages, not stamps, are compared, so that the clock may wrap.
         if (clock_ - table_[first + way].used > clock_ - table_[at].used) at = first + way;
     }
-    if (table_[at].route != 0) {
+    std::uint32_t id = 0;
+    if (table_[at].route != 0) {  // its record is used again, with the memory that it holds
         ++evictions_;
-        remove(&routes_[table_[at].route - 1]);
+        id = table_[at].route - 1;
+        receivers_ -= routes_[id].receivers;
+    } else {
+        id = routes_.allocate();
     }
-    const std::uint32_t id = routes_.allocate();
     CachedRoute& kept = routes_[id];
+    kept.generation = 0;
+    kept.receivers = 0;
     kept.account = account;
     kept.subject.assign(subject);
     kept.entry = at;

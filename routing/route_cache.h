@@ -35,6 +35,13 @@ class RouteCache {
     /// The route kept for the key, fresh or stale, or nullptr.
     [[nodiscard]] CachedRoute* find(std::uint64_t hash, AccountId account, std::string_view subject);
 
+    /// The route that find() will probably return, its record being loaded, or nullptr.
+    [[nodiscard]] const CachedRoute* guess(std::uint64_t hash) const;
+
+    /// Whether a subject that was seen before is to get a place now: always while its set has room, else now and then,
+    /// so that more subjects than the cache holds do not spend their time pushing each other out.
+    [[nodiscard]] bool admits(std::uint64_t hash);
+
     /// Starts loading what find() and seen_before() will look at.
     void prefetch(std::uint64_t hash) const;
 
@@ -43,7 +50,7 @@ class RouteCache {
     [[nodiscard]] bool seen_before(std::uint64_t hash);
 
     /// A place for the key, which is not in the cache: the least recently used of its set gives way.
-    /// The route in it is empty.  Never nullptr.
+    /// What its route holds is of another subject.  Never nullptr.
     [[nodiscard]] CachedRoute* place(std::uint64_t hash, AccountId account, std::string_view subject);
 
     /// Counts what the route now holds; other routes give way, in turn, until all fit.
@@ -61,6 +68,8 @@ class RouteCache {
     static constexpr std::uint32_t ways = 8;
     /// Hashes remembered per entry of the cache, in sets of as many; the oldest of a set gives way.
     static constexpr std::uint32_t seen_ways = 4;
+    /// Of so many subjects that find their set full, one gets in.
+    static constexpr std::uint32_t admitted_one_of = 8;
 
   private:
     struct Entry {
@@ -78,6 +87,7 @@ class RouteCache {
     std::uint32_t sweep_ = 0;  ///< entry that charge() asks next to give way
     std::uint64_t receivers_ = 0;
     std::uint64_t evictions_ = 0;
+    std::uint32_t refused_ = 0;                     ///< by admits(), since it let one in
     std::unique_ptr<Entry[], Freer> table_;         // from calloc: zero pages until touched
     std::unique_ptr<std::uint32_t[], Freer> seen_;  // from calloc too
     SlotPool<CachedRoute> routes_;

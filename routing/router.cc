@@ -286,18 +286,52 @@ void Router::outdate(FilterId filter) {
     }
 }
 
-Route& Router::route(AccountId account, std::string_view subject) {
+void Router::glance(AccountId account, std::string_view subject, int step, Glance& at) const {
+    switch (step) {
+        case 0:
+            at = {};
+            at.hash = index_.hash(account, subject);
+            cache_->prefetch(at.hash);
+            index_.prefetch(at.hash);
+            break;
+        case 1:
+            at.kept = cache_->guess(at.hash);
+            if (at.kept == nullptr) at.id = index_.guess(at.hash);
+            break;
+        case 2:
+            if (at.kept != nullptr) {
+                __builtin_prefetch(at.kept->subject.data());
+                __builtin_prefetch(at.kept->route.plain.data());
+            } else if (at.id != index_none) {
+                at.id = index_.head(at.id);
+                if (at.id != index_none) __builtin_prefetch(&interests_[at.id]);
+            }
+            break;
+        default:
+            if (at.kept != nullptr) {
+                if (at.kept->route.plain.empty()) break;
+                at.slot = at.kept->route.plain.front().slot;
+                __builtin_prefetch(at.kept->route.plain.front().head.data());
+            } else if (at.id != index_none) {
+                at.slot = interests_[at.id].members;
+            }
+    }
+}
+
+Route& Router::route(AccountId account, std::string_view subject, const Glance* glance) {
     ++counters_.routes;
     if (last_->is(account, subject) && last_->generation == generation(last_->bucket)) {
         ++counters_.cache_hits;
         return last_->route;
     }
-    const std::uint64_t hash = index_.hash(account, subject);
-    cache_->prefetch(hash);
-    index_.prefetch(hash);
+    const std::uint64_t hash = glance != nullptr ? glance->hash : index_.hash(account, subject);
+    if (glance == nullptr) {
+        cache_->prefetch(hash);
+        index_.prefetch(hash);
+    }
     CachedRoute* kept = cache_->find(hash, account, subject);
     if (kept == nullptr) {
-        if (!cache_->seen_before(hash)) {
+        if (!cache_->seen_before(hash) || !cache_->admits(hash)) {
             build(account, subject, hash, scratch_);
             return scratch_;
         }

@@ -113,11 +113,30 @@ class Router {
     /// A subject seen twice in a while is kept in a cache of fixed size; a cached route is used as long as no filter
     /// that could match it came or went, no weight in it changed, and no gateway's reachability did.
     /// Borrows: the route is valid until the next call on this router.
-    Route& route(AccountId account, std::string_view subject);
+    Route& route(AccountId account, std::string_view subject) { return route(account, subject, nullptr); }
+
+    /// A look at what route() will need for one subject, taken in steps, so that the memory of many subjects is loaded
+    /// at the same time.  Only a hint: what it says may be wrong.
+    struct Glance {
+        std::uint64_t hash = 0;
+        const CachedRoute* kept = nullptr;
+        std::uint32_t id = index_none;    ///< of the filter, then of its first interest
+        std::uint32_t slot = index_none;  ///< after the last step: of the first subscription that gets it
+    };
+    static constexpr int glance_steps = 4;
+    /// Takes step 0, 1, ... glance_steps - 1, with some time between.  Nothing may change meanwhile.
+    void glance(AccountId account, std::string_view subject, int step, Glance& at) const;
+    /// As the other, with what a Glance has found out.
+    Route& route(AccountId account, std::string_view subject, const Glance* glance);
+    /// Whether there is so much interest that a Glance pays.
+    [[nodiscard]] bool glances_pay() const { return index_.size() >= glance_filters_min; }
 
     [[nodiscard]] RouterStats stats() const;
 
   private:
+    /// Source: measured; below, what is needed lies in the first-level caches anyway.
+    static constexpr std::size_t glance_filters_min = 512;
+
     enum class PlaceKind : std::uint8_t { local, shard, gateway };
 
     /// (filter, place, queue): one list element of a filter, found through interest_index_.

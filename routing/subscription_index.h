@@ -63,6 +63,13 @@ class SubscriptionIndex {
     /// Starts loading what match() will look at first.
     void prefetch(std::uint64_t hash) const { exact_.prefetch(hash); }
 
+    /// The exact filter that match() will probably find, its record being loaded; filter_none: none.
+    [[nodiscard]] FilterId guess(std::uint64_t hash) const {
+        const FilterId id = exact_.guess(hash);
+        if (id != filter_none) __builtin_prefetch(&filters_[id]);
+        return id;
+    }
+
     /// How many filters there are.
     [[nodiscard]] std::size_t size() const { return filters_.used(); }
     [[nodiscard]] std::size_t wildcards() const { return filters_.used() - exact_.size(); }
