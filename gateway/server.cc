@@ -70,6 +70,9 @@ ShardSettings shard_settings(const Config& config) {
     return settings;
 }
 
+/// A lack of descriptors is logged again only after so long a time without one.
+constexpr base::Duration accept_quiet_time = std::chrono::seconds(10);
+
 class Server final {
   public:
     Server(const Config& config, const ConfigReader& reread, Log& log, std::unique_ptr<Identity> identity)
@@ -123,9 +126,11 @@ class Server final {
         io::ListenEvents events;
         events.accepted = [this](io::Socket socket) { accept(std::move(socket)); };
         events.failed = [this](const io::IoError& error) {
-            if (!std::exchange(accept_failed_, true)) {
-                log_.error("Client Accept Error(" + error.text + "); new connections wait until others are closed");
-            }
+            const auto now = loop_.now();
+            const bool same_burst = accept_failed_at_ && now - *accept_failed_at_ < accept_quiet_time;
+            accept_failed_at_ = now;
+            if (same_burst) return;
+            log_.error("Client Accept Error(" + error.text + "); new connections wait until others are closed");
         };
         auto listener = io::TcpListener::open(loop_, config_.client.host, config_.client.port, std::move(events));
         if (!listener.ok()) {
@@ -171,7 +176,6 @@ class Server final {
     // --- Clients.
 
     void accept(io::Socket socket) {
-        accept_failed_ = false;
         const routing::ConnectionId id = ++last_connection_;
         const bool refused = open_clients() >= config_.limits.max_connections;
         const auto home = static_cast<std::size_t>((id - 1) % shards_.size());
@@ -381,7 +385,7 @@ class Server final {
     std::uint64_t refused_ = 0;
     Stage stage_ = Stage::serving;
     bool closing_clients_ = false;  // in lame duck mode
-    bool accept_failed_ = false;    // since the last connection
+    std::optional<base::Instant> accept_failed_at_;
 };
 
 }  // namespace

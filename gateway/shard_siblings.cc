@@ -128,7 +128,7 @@ void Shard::send_deliveries() {
 bool Shard::has_mail() const {
     for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
         const auto& channel = post_->channel(sibling, options_.index);
-        if (channel.interest.waiting() || channel.deliveries.waiting()) return true;
+        if (channel.interest.waiting() || channel.deliveries.waiting() || channel.stalls.waiting()) return true;
     }
     return false;
 }

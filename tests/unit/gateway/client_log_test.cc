@@ -182,3 +182,22 @@ TEST_CASE("without producer stall a full receiver loses the message and the publ
     CHECK(reader.client != nullptr);
     CHECK(publisher.paused == !settings.no_producer_stall);
 }
+
+TEST_CASE("a publisher rests for a full receiver on another shard, too", "[gateway][shard]") {
+    PureGateway gateway(2, 1, 100000);
+    auto& reader = gateway.connect();
+    auto& publisher = gateway.connect();
+    gateway.send(reader, "CONNECT {\"verbose\":false}\r\nSUB foo 1\r\n");
+    gateway.send(publisher, "CONNECT {\"verbose\":false}\r\n");
+    gateway.settle();
+    reader.reads = false;
+    const std::string message = "PUB foo 1000\r\n" + std::string(1000, 'x') + "\r\n";
+    for (int i = 0; i < 90 && !publisher.paused; ++i) {
+        gateway.send(publisher, message);
+        gateway.turn(1);
+        gateway.turn(0);
+    }
+    CHECK(publisher.paused);
+    CHECK(gateway.shard(1).counters().stalls > 0);
+    CHECK(reader.client != nullptr);
+}
