@@ -32,8 +32,8 @@ inline constexpr std::size_t interest_mail_bytes_max = 1024 * 1024;
 /// Source: DESIGN 3.
 inline constexpr std::size_t delivery_mail_bytes_max = 4 * 1024 * 1024;
 
-/// From so many bytes on, deliveries are sent before the turn ends: the receiver then works on them while they are still
-/// in cache, and buffers stay small.  Unit: bytes.
+/// From so many bytes on, deliveries are sent before the turn ends: the receiver then works on them while they are
+/// still in cache, and buffers stay small.  Unit: bytes.
 inline constexpr std::size_t delivery_batch_bytes = 64 * 1024;
 /// How many emptied buffers of deliveries wait to be used again, per ordered pair of shards, and how large one may be.
 inline constexpr std::uint64_t spent_buffers_max = 4;

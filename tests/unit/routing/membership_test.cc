@@ -153,8 +153,8 @@ TEST_CASE("a root dials for ever, faster at first; never itself, nor where it is
         for (const MembershipAction& action : bench.membership.take_actions()) {
             if (action.kind != Kind::dial) continue;
             bench.dialled.push_back(action.address);
-            bench.membership.dial_failed(
-                action.address, action.address == "self" ? DialEnd::myself : DialEnd::failed, bench.at());
+            bench.membership.dial_failed(action.address, action.address == "self" ? DialEnd::myself : DialEnd::failed,
+                                         bench.at());
         }
     }
     const auto count = [&](const char* address) {
