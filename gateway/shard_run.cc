@@ -10,7 +10,6 @@
 namespace gateway {
 
 using compat::PublishAhead;
-using routing::MessageView;
 using routing::Route;
 
 namespace {
