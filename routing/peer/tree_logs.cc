@@ -406,6 +406,7 @@ void Tree::Core::refresh_known() {
     }
     addresses.erase(options_.id);
     std::vector<KnownMember> known;
+    known.reserve(addresses.size());
     for (auto& [id, address] : addresses) known.push_back(KnownMember{id, std::move(address)});
     if (known == known_) return;
     known_ = known;
