@@ -3,9 +3,13 @@
 import asyncio
 import json
 import subprocess
+import sys
 
-import nats
 from servers import ROOT
+
+sys.path.insert(0, str(ROOT / "tests/system/clients/python"))
+
+import settled  # noqa: E402
 
 LOAD = ROOT / "build/dev/tests/bench/load"
 EXAMPLES = ROOT / "build/dev/examples"
@@ -17,7 +21,7 @@ async def quiet(_):
 
 
 async def connect(gateway, **options):
-    return await nats.connect(gateway.url, error_cb=quiet, **{**RECONNECT, **options})
+    return await settled.connect(gateway.url, error_cb=quiet, **{**RECONNECT, **options})
 
 
 class Collector:

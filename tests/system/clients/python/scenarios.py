@@ -10,10 +10,9 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import nats
-from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 from nats.errors import MaxPayloadError, NoRespondersError
+from settled import Client, connect
 
 PATIENCE_SECONDS = 20
 
@@ -30,7 +29,7 @@ class Place:
     async def connect(self, **options) -> Client:
         """One connection, closed when the scenario ends. It comes back within milliseconds when the server does."""
         options = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.05, "error_cb": ignore} | options
-        client = await nats.connect(options.pop("servers", self.url), **options)
+        client = await connect(options.pop("servers", self.url), **options)
         self.open.push_async_callback(client.close)
         return client
 
