@@ -96,6 +96,10 @@ class Server:
     def pid(self):
         return self.process.pid
 
+    def state(self):
+        """In words, for reports."""
+        return "not started" if self.process is None else "running" if self.running() else f"ended with {self.process.returncode}"
+
     def running(self):
         return self.process is not None and self.process.poll() is None
 
@@ -138,6 +142,8 @@ class Server:
 class Gateway(Server):
     """A treegate. After the first start it keeps its ports, so that clients and neighbours find it again."""
 
+    host = tree_host = "127.0.0.1"  # where clients and where other gateways reach it
+
     def __init__(self, name, folder, join=(), durable=(), extra=(), binary=None):
         super().__init__(name, folder)
         self.binary = Path(binary or TREEGATE)
@@ -145,16 +151,14 @@ class Gateway(Server):
         self.port = self.tree_port = 0
 
     def command(self):
-        command = [self.binary, "--addr", "127.0.0.1", "--port", self.port or -1, "--name", self.name, "--data-dir", self.folder / "data",
-                   "--tree-listen", f"127.0.0.1:{self.tree_port}"]
+        command = [self.binary, "--addr", self.host, "--port", self.port or -1, "--name", self.name, "--data-dir", self.folder / "data",
+                   "--tree-listen", f"{self.tree_host}:{self.tree_port}"]
         if SHARDS and "--shards" not in self.extra:
             command += ["--shards", SHARDS]
         for gateway in self.join:
             command += ["--join", gateway if isinstance(gateway, str) else gateway.tree_address]
         for subjects in self.durable:
             command += ["--durable", subjects]
-        if "TREEGATE_SHARDS" in os.environ:
-            command += ["--shards", os.environ["TREEGATE_SHARDS"]]
         return command + self.extra
 
     def start(self, seconds=START_SECONDS_MAX):
@@ -165,7 +169,7 @@ class Gateway(Server):
 
     @property
     def address(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def url(self):
@@ -173,7 +177,7 @@ class Gateway(Server):
 
     @property
     def tree_address(self):
-        return f"127.0.0.1:{self.tree_port}"
+        return f"{self.tree_host}:{self.tree_port}"
 
     def ask(self, *words, seconds=10):
         """Runs one of treegate's own subcommands against this gateway with --json; returns what it printed, parsed."""
@@ -184,7 +188,8 @@ class Gateway(Server):
         return json.loads(run.stdout)
 
     def status(self):
-        return self.ask("tree", "status")
+        """What `tree status --json` shows, without a process for it."""
+        return json.loads(request(self.address, f"$TREE.REQ.{self.name}.tree.status"))
 
     def targets_of(self, subject):
         """Names of the gateways that a message published here to this subject may be delivered at, itself left out."""
