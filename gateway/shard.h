@@ -406,6 +406,7 @@ class Shard final {
     DeliveryMail mail_in_;                   // that a sibling sent and that is being served
     std::vector<std::uint64_t> tails_;       // of this round's delivery queues, by sibling
     routing::ConnectionId mail_source_ = 0;  // whose message from a sibling is being delivered; 0: none
+    bool mail_trusted_ = false;              // DeliveryMail::trusted of it
     bool mail_echo_ = true;                  // ... and whether that connection gets its own messages
     routing::node::Node* node_ = nullptr;    // the tree shard's
     std::unique_ptr<NodeSide> node_side_;    // the tree shard's

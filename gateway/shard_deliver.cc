@@ -103,6 +103,7 @@ bool Shard::count_delivery(const Subscriber& subscriber, std::uint32_t slot) {
 
 bool Shard::deliver_one(routing::LocalReceiver& receiver, const MessageView& message, Client* from) {
     if (receiver.connection == routing::node::node_connection) {
+        mail_scratch_.trusted = from == nullptr ? mail_trusted_ : is_loopback(from->session.client_ip());
         mail_scratch_.message = message;
         append_delivery(for_node_, mail_scratch_);
         return true;

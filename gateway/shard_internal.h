@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "compat/nats_writer.h"
@@ -18,6 +19,11 @@ inline constexpr std::uint32_t runs_allowed = 4;  ///< plain receivers are conne
 
 /// From so many receivers on one encoded frame is shared.  Below, copying is as cheap.
 inline constexpr std::size_t share_receivers_min = 3;
+
+/// True for a client on this machine: one that may change something until there are accounts.
+inline bool is_loopback(std::string_view ip) {
+    return ip.starts_with("127.") || ip == "::1" || ip.starts_with("::ffff:127.");
+}
 
 /// A subscription's name in its session, and for Node.
 constexpr std::uint64_t handle_of(routing::SubscriptionId id) {

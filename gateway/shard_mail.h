@@ -189,6 +189,7 @@ struct DeliveryMail {
     bool echo = true;      ///< false: not to `source` itself (it cannot be there, but a bounce may come home)
     bool bounced = false;  ///< its group was picked for a shard that had lost its members; picked again once
     bool plain = false;
+    bool trusted = false;  ///< `source` is a client on this machine; told for `$TREE.` subjects only
     std::vector<std::string_view> groups;
     routing::MessageView message;
 };
@@ -201,7 +202,8 @@ struct StallMail {
 
 inline void append_delivery(base::Bytes& out, const DeliveryMail& mail) {
     base::append_varint(out, mail.source);
-    out.push_back(static_cast<char>((mail.plain ? 1 : 0) | (mail.echo ? 2 : 0) | (mail.bounced ? 4 : 0)));
+    out.push_back(static_cast<char>((mail.plain ? 1 : 0) | (mail.echo ? 2 : 0) | (mail.bounced ? 4 : 0) |
+                                    (mail.trusted ? 8 : 0)));
     base::append_varint(out, mail.groups.size());
     for (const auto group : mail.groups) append_text(out, group);
     append_message(out, mail.message);
@@ -219,6 +221,7 @@ inline void append_delivery(base::Bytes& out, const DeliveryMail& mail) {
     mail.plain = (flags & 1) != 0;
     mail.echo = (flags & 2) != 0;
     mail.bounced = (flags & 4) != 0;
+    mail.trusted = (flags & 8) != 0;
     good = base::read_varint(in, count);
     BASE_CHECK(good);
     mail.groups.resize(static_cast<std::size_t>(count));

@@ -52,6 +52,11 @@ void Shard::to_sibling(routing::ShardIndex to, bool plain, std::string_view grou
 
 void Shard::mail_siblings(const MessageView& message, routing::ConnectionId source, bool echo, bool bounced) {
     outgoing_any_ = false;
+    mail_scratch_.trusted = false;
+    if (message.subject.starts_with("$TREE.")) {  // who asks a gateway to change something?
+        const Client* client = find_client(source);
+        mail_scratch_.trusted = client != nullptr && is_loopback(client->session.client_ip());
+    }
     for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
         auto& out = outgoing_[sibling];
         if (!out.wanted) continue;
@@ -183,6 +188,7 @@ void Shard::on_mail(routing::ShardIndex from, const DeliveryMail& delivery) {
     Route& route = router_.route(delivery.message.account, delivery.message.subject);
     tails_ready_ = false;
     mail_source_ = delivery.source;
+    mail_trusted_ = delivery.trusted;
     if (delivery.plain) deliver_plain(route, delivery.message, nullptr);
     const bool came_home = delivery.bounced && home_of(delivery.source) == options_.index;
     for (const auto name : delivery.groups) {
@@ -206,6 +212,7 @@ void Shard::on_mail(routing::ShardIndex from, const DeliveryMail& delivery) {
     }
     if (outgoing_any_) mail_siblings(delivery.message, delivery.source, delivery.echo, true);
     mail_source_ = 0;
+    mail_trusted_ = false;
     finish_deliveries();
 }
 

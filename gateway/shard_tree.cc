@@ -162,7 +162,7 @@ bool Shard::work_for_node(base::Instant now) {
     }
     const base::Bytes received = std::exchange(for_node_, {});
     for (base::ByteView in = received; next_delivery(in, mail);) {
-        node_->on_local(mail.message, now);
+        node_->on_local(mail.message, mail.trusted, now);
         worked = true;
     }
     finish_deliveries();

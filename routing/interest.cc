@@ -56,6 +56,10 @@ base::Bytes link_key(const GatewayId& neighbour) {
     return kind_byte(LogEntryKind::link).append(neighbour.view());
 }
 
+base::Bytes forgotten_key(const GatewayId& gateway) {
+    return kind_byte(LogEntryKind::forgotten).append(gateway.view());
+}
+
 base::Bytes tag_key(std::string_view tag) {
     return kind_byte(LogEntryKind::tag).append(tag);
 }
@@ -93,6 +97,11 @@ std::optional<InterestEntry> read_interest_key(base::ByteView key) {
 std::optional<std::string_view> read_durable_key(base::ByteView key) {
     if (!take_kind(key, LogEntryKind::durable) || key.empty()) return std::nullopt;
     return key;
+}
+
+std::optional<GatewayId> read_forgotten_key(base::ByteView key) {
+    if (!take_kind(key, LogEntryKind::forgotten) || key.size() != GatewayId{}.bytes.size()) return std::nullopt;
+    return GatewayId::from(key);
 }
 
 std::optional<std::string_view> read_tag_key(base::ByteView key) {

@@ -62,6 +62,7 @@ enum class LogEntryKind : std::uint8_t {
     link = 'L',       ///< neighbour's id -> session
     region = 'R',     ///< -> the region that it stands in
     tag = 'T',        ///< tag -> 1
+    forgotten = 'F',  ///< id of a gateway that was given up -> its lives up to this incarnation
 };
 
 /// Interest of a gateway's clients.  Borrows: from the key that it was read from.
@@ -80,6 +81,7 @@ struct PrimeEntry {
 [[nodiscard]] base::Bytes interest_key(std::string_view account, std::string_view filter, std::string_view queue);
 [[nodiscard]] base::Bytes durable_key(std::string_view filter);
 [[nodiscard]] base::Bytes link_key(const GatewayId& neighbour);
+[[nodiscard]] base::Bytes forgotten_key(const GatewayId& gateway);
 [[nodiscard]] base::Bytes tag_key(std::string_view tag);
 /// The key of a kind of which there is one entry: name, prime, advertise, region.
 [[nodiscard]] base::Bytes single_key(LogEntryKind kind);
@@ -91,6 +93,7 @@ struct PrimeEntry {
 /// Errors: nothing if `key` is not of that kind or is malformed (the entry is then kept, but means nothing).
 [[nodiscard]] std::optional<InterestEntry> read_interest_key(base::ByteView key);
 [[nodiscard]] std::optional<std::string_view> read_durable_key(base::ByteView key);
+[[nodiscard]] std::optional<GatewayId> read_forgotten_key(base::ByteView key);
 [[nodiscard]] std::optional<std::string_view> read_tag_key(base::ByteView key);
 [[nodiscard]] std::optional<GatewayId> read_link_key(base::ByteView key);
 [[nodiscard]] std::optional<std::uint64_t> read_number_value(base::ByteView value);

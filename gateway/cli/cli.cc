@@ -40,7 +40,9 @@ struct Command {
 
 constexpr std::array commands = {
     Command{"tree", "status", "", "", "this gateway: parent, children, links, counters"},
-    Command{"tree", "map", "", "", "all gateways that it knows, and the way to each"},
+    Command{"tree", "map", "", "", "the tree as it knows it: roles, primes, regions, links"},
+    Command{"tree", "forget", "GATEWAY", "gateway",
+            "gives up a gateway that is away, at all members (from this machine)"},
     Command{"path", "show", "SUBJECT", "subject", "the event path that a message published here would take"},
     Command{"path", "explain", "NUMBER", "number", "the gateways behind the number of an event path"},
     Command{"path", "verify", "", "", "reads a traced message's headers (standard input) and multiplies again"},
@@ -186,6 +188,20 @@ base::Result<Json, std::string> ask_dump(TreeClient& client) {
     return all;
 }
 
+/// Asks every member for its links and puts them into the map, so that it shows round trips that are not ours.
+/// Who does not answer in time has none in it.
+void add_links(TreeClient& client, Json& map) {
+    const auto gateways = map.find("gateways");
+    if (!map.is_object() || gateways == map.end() || !gateways->is_array()) return;
+    const auto statuses = client.ask_all("tree.status", map.value("members", std::size_t{1}));
+    for (const std::string& text : statuses) {
+        const Json status = Json::parse(text, nullptr, false);
+        if (!status.is_object() || !status.contains("id") || !status.contains("links")) continue;
+        for (Json& gateway : *gateways)
+            if (gateway.is_object() && gateway.value("id", Json()) == status["id"]) gateway["links"] = status["links"];
+    }
+}
+
 int run_verify(const Options& options, std::span<const std::string_view> lines, std::istream& in, std::ostream& out,
                std::ostream& error) {
     std::string headers;
@@ -213,6 +229,11 @@ int run_asking(const Command& command, const Options& options, std::span<const s
     if (!command.member.empty()) request[std::string(command.member)] = std::string(words[0]);
     auto answer = verb == "queue.dump" ? ask_dump(client.value()) : ask(client.value(), verb, request);
     if (!answer.ok()) return failed(answer.error());
+    if (verb == "tree.map") {
+        Json map = std::move(answer).value();
+        add_links(client.value(), map);
+        answer = std::move(map);
+    }
     out << (options.json ? answer.value().dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
                          : render(verb, answer.value()));
     return 0;

@@ -125,22 +125,93 @@ std::string tree_status(const Json& answer) {
     return text;
 }
 
+/// Round trip and waiting bytes of the link between two gateways, as either end told it.
+struct LinkFacts {
+    std::string round_trip = "-";
+    std::string unsent = "-";
+};
+
+LinkFacts facts_of(const Json& one, const Json& other) {
+    LinkFacts facts;
+    std::uint64_t unsent = 0;
+    bool told = false;
+    for (const auto& [from, to] : {std::pair(&one, &other), std::pair(&other, &one)}) {
+        for (const Json& link : array_of(*from, "links")) {
+            if (text_of(link, "id") != text_of(*to, "id") || !flag_of(link, "established")) continue;
+            told = true;
+            if (facts.round_trip == "-" && link.value("round_trip_us", 0L) > 0)
+                facts.round_trip = duration_of(link, "round_trip_us", 1e6);
+            for (const char* lane : {"volatile", "durable", "control"})
+                if (const auto found = link.find(lane); found != link.end() && found->is_object())
+                    unsent += found->value("unsent", std::uint64_t{0});
+        }
+    }
+    if (told) facts.unsent = std::to_string(unsent) + " B";
+    return facts;
+}
+
+/// The rows of `gateway` and of all below it, each gateway once.
+void tree_rows(const std::vector<const Json*>& gateways, const Json& gateway, const Json* parent,
+               const std::string& branch, const std::string& below, std::vector<const Json*>& shown, Rows& rows) {
+    shown.push_back(&gateway);
+    std::vector<const Json*> children;
+    for (const Json& neighbour : array_of(gateway, "neighbours")) {
+        for (const Json* known : gateways)
+            if (known->is_object() && known->value("id", Json()) == neighbour &&
+                std::find(shown.begin(), shown.end(), known) == shown.end())
+                children.push_back(known);
+    }
+    std::sort(children.begin(), children.end(),
+              [](const Json* a, const Json* b) { return text_of(*a, "name") < text_of(*b, "name"); });
+    const LinkFacts facts = parent == nullptr ? LinkFacts{} : facts_of(gateway, *parent);
+    std::string where = text_of(gateway, "region");
+    if (const std::string tags = list_of(gateway, "tags"); tags != "-") where += " (" + tags + ")";
+    rows.push_back({branch + text_of(gateway, "name"),
+                    parent == nullptr  ? "root"
+                    : children.empty() ? "leaf"
+                                       : "inner",
+                    text_of(gateway, "prime"), where, facts.round_trip, facts.unsent, text_of(gateway, "advertise")});
+    for (std::size_t i = 0; i < children.size(); ++i) {
+        const bool last = i + 1 == children.size();
+        if (std::find(shown.begin(), shown.end(), children[i]) != shown.end()) continue;  // a circle, for a moment
+        tree_rows(gateways, *children[i], &gateway, below + (last ? "└─ " : "├─ "), below + (last ? "   " : "│  "),
+                  shown, rows);
+    }
+}
+
 std::string tree_map(const Json& answer) {
-    Rows rows = {{"Gateway", "Prime", "Distance", "By way of", "Reachable", "Address"}};
     std::vector<const Json*> gateways;
     for (const Json& gateway : array_of(answer, "gateways")) gateways.push_back(&gateway);
-    const auto distance = [](const Json* gateway) {
-        return flag_of(*gateway, "reachable") ? gateway->value("distance", 0L) : 1L << 40;
+    const auto with_id = [&](const std::string& id) -> const Json* {
+        for (const Json* gateway : gateways)
+            if (text_of(*gateway, "id") == id && flag_of(*gateway, "reachable")) return gateway;
+        return nullptr;
     };
-    std::stable_sort(gateways.begin(), gateways.end(),
-                     [&](const Json* a, const Json* b) { return distance(a) < distance(b); });
+    const Json* root = with_id(text_of(answer, "root"));
+    if (root == nullptr) root = with_id(text_of(answer, "id"));
+    Rows rows = {{"Gateway", "Role", "Prime", "Region", "Round trip", "Unsent", "Address"}};
+    std::vector<const Json*> shown;
+    if (root != nullptr) tree_rows(gateways, *root, nullptr, "", "", shown, rows);
+    Rows away = {{"Away", "Prime", "Region", "Last address", "Id"}};
     for (const Json* gateway : gateways) {
-        const bool reachable = flag_of(*gateway, "reachable");
-        rows.push_back({text_of(*gateway, "name"), text_of(*gateway, "prime"),
-                        reachable ? text_of(*gateway, "distance") : "-", text_of(*gateway, "next_hop"),
-                        reachable ? "yes" : "no", text_of(*gateway, "advertise")});
+        if (std::find(shown.begin(), shown.end(), gateway) != shown.end()) continue;
+        if (flag_of(*gateway, "reachable")) {  // known to be there, its links are not known yet
+            rows.push_back({text_of(*gateway, "name"), "?", text_of(*gateway, "prime"), text_of(*gateway, "region"),
+                            "-", "-", text_of(*gateway, "advertise")});
+        } else {
+            away.push_back({text_of(*gateway, "name"), text_of(*gateway, "prime"), text_of(*gateway, "region"),
+                            text_of(*gateway, "advertise"), text_of(*gateway, "id")});
+        }
     }
-    return table(rows);
+    std::string text =
+        "Tree " + text_of(answer, "tree") + " as " + text_of(answer, "gateway") + " sees it\n\n" + table(rows);
+    if (away.size() > 1) text += "\n" + table(away);
+    return text;
+}
+
+std::string tree_forget(const Json& answer) {
+    return text_of(answer, "forgotten") +
+           " is forgotten: what waited for it is given up. Should it come back, it is told " + "what it lost.\n";
 }
 
 // ---- path -----------------------------------------------------------------------------------------------------------
@@ -193,16 +264,20 @@ std::string path_show(const Json& answer) {
         if (!flag_of(target, "reachable")) away.push_back({name_of(target)});
     }
     if (away.size() > 1) text += "\n" + table(away);
-    Rows groups = {{"Queue group", "Members here", "Gateway", "Weight", "Reachable"}};
+    Rows groups = {{"Queue group", "Policy", "Members here", "Gateway", "Members", "Links away", "Reachable"}};
     for (const Json& group : array_of(answer, "groups")) {
         const auto& members = array_of(group, "members");
-        if (members.empty()) groups.push_back({text_of(group, "queue"), text_of(group, "local"), "-", "-", "-"});
+        if (members.empty())
+            groups.push_back(
+                {text_of(group, "queue"), text_of(group, "policy"), text_of(group, "local"), "-", "-", "-", "-"});
         for (const Json& member : members) {
-            groups.push_back({text_of(group, "queue"), text_of(group, "local"), name_of(member),
-                              text_of(member, "weight"), text_of(member, "reachable")});
+            groups.push_back({text_of(group, "queue"), text_of(group, "policy"), text_of(group, "local"),
+                              name_of(member), text_of(member, "weight"), text_of(member, "distance"),
+                              text_of(member, "reachable")});
         }
     }
-    if (groups.size() > 1) text += "\n" + table(groups) + "One member of each group is picked per message.\n";
+    if (groups.size() > 1)
+        text += "\n" + table(groups) + "One member of each group is picked per message, by the group's policy.\n";
     return text;
 }
 
@@ -314,6 +389,7 @@ std::string render(std::string_view verb, const nlohmann::json& answer) {
         try {
             if (verb == "tree.status") return tree_status(answer);
             if (verb == "tree.map") return tree_map(answer);
+            if (verb == "tree.forget") return tree_forget(answer);
             if (verb == "path.show") return path_show(answer);
             if (verb == "path.explain") return path_explain(answer);
             if (verb == "queue.ls") return queue_ls(answer);

@@ -1,5 +1,6 @@
 #include "gateway/cli/tree_client.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <nats/nats.h>
@@ -20,9 +21,17 @@ struct ConnectionDeleter {
 struct MessageDeleter {
     void operator()(natsMsg* message) const { natsMsg_Destroy(message); }
 };
+struct SubscriptionDeleter {
+    void operator()(natsSubscription* subscription) const { natsSubscription_Destroy(subscription); }
+};
+struct InboxDeleter {
+    void operator()(natsInbox* inbox) const { natsInbox_Destroy(inbox); }
+};
 
 /// Source: a server id is an nkey of 56 characters; room for the foreign ones of other servers.
 constexpr std::size_t server_id_bytes_max = 256;
+/// How long all gateways are waited for; who is slower is left out.  Own choice: what a person bears to wait.
+constexpr std::chrono::milliseconds all_time_max{2000};
 
 }  // namespace
 
@@ -85,6 +94,30 @@ base::Result<std::string, std::string> TreeClient::ask(const std::string& verb, 
         return base::failure("asking the gateway at " + state_->url + " failed: " + natsStatus_GetText(status));
     }
     return std::string(natsMsg_GetData(raw_answer), static_cast<std::size_t>(natsMsg_GetDataLength(raw_answer)));
+}
+
+std::vector<std::string> TreeClient::ask_all(const std::string& verb, std::size_t count) {
+    std::vector<std::string> answers;
+    natsInbox* raw_inbox = nullptr;
+    if (natsInbox_Create(&raw_inbox) != NATS_OK) return answers;
+    const std::unique_ptr<natsInbox, InboxDeleter> inbox(raw_inbox);
+    natsSubscription* raw_subscription = nullptr;
+    if (natsConnection_SubscribeSync(&raw_subscription, state_->connection.get(), raw_inbox) != NATS_OK) return answers;
+    const std::unique_ptr<natsSubscription, SubscriptionDeleter> subscription(raw_subscription);
+    const std::string subject = "$TREE.PING." + verb;
+    if (natsConnection_PublishRequest(state_->connection.get(), subject.c_str(), raw_inbox, "", 0) != NATS_OK)
+        return answers;
+    const auto end = std::chrono::steady_clock::now() + std::min(state_->timeout, all_time_max);
+    while (answers.size() < count) {
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
+        natsMsg* raw_answer = nullptr;
+        if (left <= 0 || natsSubscription_NextMsg(&raw_answer, raw_subscription, left) != NATS_OK) break;
+        const std::unique_ptr<natsMsg, MessageDeleter> answer(raw_answer);
+        if (natsMsg_GetDataLength(raw_answer) == 0) break;  // 503
+        answers.emplace_back(natsMsg_GetData(raw_answer), static_cast<std::size_t>(natsMsg_GetDataLength(raw_answer)));
+    }
+    return answers;
 }
 
 }  // namespace gateway::cli

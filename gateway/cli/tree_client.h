@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "routing/base/result.h"
 
@@ -24,6 +25,8 @@ class TreeClient {
 
     /// Sends `body` (JSON) to the verb and returns the answer's payload.  Errors: a sentence for the user.
     [[nodiscard]] base::Result<std::string, std::string> ask(const std::string& verb, const std::string& body);
+    /// Asks all gateways of the tree; waits until `count` have answered, or two seconds.  Who did not is left out.
+    [[nodiscard]] std::vector<std::string> ask_all(const std::string& verb, std::size_t count);
 
   private:
     struct State;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "routing/base/subject.h"
+#include "routing/node/json_writer.h"
 #include "routing/node/node_message.h"
 #include "routing/node/tree_requests.h"
 
@@ -102,14 +103,22 @@ void Node::tick(base::Instant now) {
 }
 
 base::Instant Node::next_deadline() const {
-    base::Instant next =
-        std::min({tree_->next_deadline(), lookups_.next_deadline(), holds_.next_deadline(), store_retry_});
+    base::Instant next = std::min({tree_->next_deadline(), lookups_.next_deadline(), holds_.next_deadline(),
+                                   store_retry_, watch_.next_deadline()});
     if (durable_) next = std::min(next, durable_->next_deadline());
     return next;
 }
 
 void Node::end_turn(base::Instant now) {
     now_ = now;
+    watch_.look(
+        *tree_, now,
+        [this](const GatewayId& id) {
+            const auto index = registry_.find(id);
+            const std::string_view known = index ? tree_->name(*index) : std::string_view();
+            return known.empty() ? base::to_hex(id.view()) : std::string(known);
+        },
+        [this](std::string_view kind, std::string_view members) { requests_->advise(kind, members); });
     // Each step may give the others something to do, but every round consumes what it was given.
     for (;;) {
         std::vector<Outgoing> outgoing = std::exchange(outgoing_, {});
@@ -189,8 +198,31 @@ void Node::reachable(GatewayIndex gateway, bool reachable, std::uint64_t boot) {
     resume_for_interest_ = true;
 }
 
+void Node::forgotten(GatewayIndex gateway) {
+    // What it wanted is withdrawn with its log, as far as there is one.
+    if (const auto found = remembered_.find(gateway); found != remembered_.end()) {
+        for (const auto& [account, filter, queue] : found->second) {
+            router_.set_gateway_interest(gateway, account, filter, queue, 0);
+            if (durable_)
+                durable_->remember_interest(gateway, account_name(account & ~durable_account(0)), filter, queue, 0);
+        }
+        remembered_.erase(found);
+    }
+    if (const auto kept = kept_filters_.find(gateway); kept != kept_filters_.end()) {
+        for (const auto& [filter, flags] : kept->second) remember_filter(gateway, filter, 0);
+        kept_filters_.erase(kept);
+    }
+    if (durable_) durable_->give_up(gateway, now_);
+    const std::string_view known = tree_->name(gateway);
+    const std::string id = base::to_hex(registry_.id(gateway).view());
+    JsonWriter json;
+    json.member("member", known.empty() ? std::string_view(id) : known).member("member_id", id);
+    requests_->advise("forgotten", json.text());
+}
+
 void Node::ways_changed() {
     scopes_.clear();
+    watch_.look_again();
     for (GatewayIndex gateway = 1; gateway < registry_.size(); ++gateway) {
         if (!tree_->is_reachable(gateway)) continue;
         const auto distance = static_cast<std::uint16_t>(std::min<std::uint32_t>(tree_->distance(gateway), 0xffff));
@@ -223,8 +255,8 @@ void Node::resume_held() {
     for (const ConnectionId connection : holds_.take_ready(interest, store, now_)) host_.resume(connection);
 }
 
-void Node::advisory(std::string_view kind, std::string_view json) {
-    requests_->advise(kind, json);
+void Node::advisory(std::string_view kind, std::string_view members) {
+    requests_->advise(kind, members);
 }
 
 // --- The store -------------------------------------------------------------------------------------------------------
@@ -276,9 +308,9 @@ bool Node::settled() const {
     return !durable_ || durable_->settled();
 }
 
-void Node::on_local(const MessageView& message, base::Instant now) {
+void Node::on_local(const MessageView& message, bool trusted, base::Instant now) {
     now_ = now;
-    requests_->on_request(message);
+    requests_->on_request(message, trusted);
 }
 
 }  // namespace routing::node

@@ -38,6 +38,7 @@
 #include "routing/node/node_host.h"
 #include "routing/node/subject_class.h"
 #include "routing/node/targeting.h"
+#include "routing/node/tree_watch.h"
 #include "routing/peer/record.h"
 #include "routing/peer/trace.h"
 #include "routing/peer/tree.h"
@@ -210,7 +211,8 @@ class Node final : private peer::TreeEvents {
     // --- Requests to the gateway itself -----------------------------------------------------------------------------
 
     /// A message for one of Node's own subscriptions (LocalReceiver with node_connection).
-    void on_local(const MessageView& message, base::Instant now);
+    /// `trusted`: it came from a client that may change something (one on this machine, until accounts exist).
+    void on_local(const MessageView& message, bool trusted, base::Instant now);
 
     // --- Seeing it --------------------------------------------------------------------------------------------------
 
@@ -275,6 +277,7 @@ class Node final : private peer::TreeEvents {
     void reachable(GatewayIndex gateway, bool reachable, std::uint64_t boot) override;
     void ways_changed() override;
     void described(GatewayIndex) override { scopes_.clear(); }
+    void forgotten(GatewayIndex gateway) override;
     void syncing_changed(bool syncing) override;
     void deliver(const peer::VolatileDelivery& delivery) override;
     void deliver_durable(const peer::DurableDelivery& delivery) override;
@@ -372,6 +375,7 @@ class Node final : private peer::TreeEvents {
 
     std::unique_ptr<peer::Tree> tree_;
     std::unique_ptr<TreeRequests> requests_;
+    TreeWatch watch_;
 };
 
 }  // namespace routing::node

@@ -289,9 +289,9 @@ void Node::drain_durable() {
     for (const queue::PubAck& ack : outbox_.acks) acknowledge(ack);
     for (const queue::Loss& loss : outbox_.losses) {
         JsonWriter json;
-        json.open_object().member("gateway", name()).member("origin", base::to_hex(loss.origin.view()));
-        json.member("after", loss.after).member("up_to", loss.up_to).close_object();
-        host_.log(peer::LogLevel::warning, "Durable messages are lost for good: " + json.text());
+        json.member("origin", base::to_hex(loss.origin.view())).member("after", loss.after);
+        json.member("up_to", loss.up_to);
+        host_.log(peer::LogLevel::warning, "Durable messages are lost for good: {" + json.text() + "}");
         requests_->advise("loss", json.text());
     }
     for (const queue::DumpChunk& chunk : outbox_.dumps) requests_->on_dump(chunk);

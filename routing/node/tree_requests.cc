@@ -52,14 +52,20 @@ void TreeRequests::subscribe() {
     node_.router_.subscribe(account_global, std::string(ping_root) + ">", "", node_connection);
 }
 
-void TreeRequests::on_request(const MessageView& message) {
+void TreeRequests::on_request(const MessageView& message, bool trusted) {
     if (message.reply.empty() || requests_.size() >= requests_waiting_max) return;
-    requests_.emplace_back(message);
+    requests_.push_back(Request{HeldMessage(message), trusted});
 }
 
-void TreeRequests::advise(std::string_view kind, std::string_view json) {
+void TreeRequests::advise(std::string_view kind, std::string_view members) {
     if (replies_.size() >= requests_waiting_max) return;
-    replies_.push_back(Reply{account_global, std::string(advisory_root).append(kind), std::string(json)});
+    const auto wall = node_.wall_ + static_cast<base::WallMillis>(milliseconds(node_.now_ - node_.started_));
+    JsonWriter json;
+    json.open_object().member("kind", kind).member("gateway", node_.name());
+    json.member("id", base::to_hex(node_.options_.tree.id.view())).member("time_ms", wall);
+    std::string text = json.text();
+    if (!members.empty()) text.append(",").append(members);
+    replies_.push_back(Reply{account_global, std::string(advisory_root).append(kind), text + "}"});
 }
 
 void TreeRequests::reply(const HeldMessage& request, std::string body) {
@@ -68,8 +74,7 @@ void TreeRequests::reply(const HeldMessage& request, std::string body) {
 
 bool TreeRequests::answer() {
     if (requests_.empty() && replies_.empty()) return false;
-    const std::vector<HeldMessage> requests = std::exchange(requests_, {});
-    for (const HeldMessage& request : requests) handle(request);
+    for (const Request& request : std::exchange(requests_, {})) handle(request.message, request.trusted);
     const std::vector<Reply> replies = std::exchange(replies_, {});
     for (const Reply& one : replies) {
         MessageView message;
@@ -81,7 +86,7 @@ bool TreeRequests::answer() {
     return true;
 }
 
-void TreeRequests::handle(const HeldMessage& request) {
+void TreeRequests::handle(const HeldMessage& request, bool trusted) {
     std::string_view verb = request.subject;
     if (verb.starts_with(ping_root)) {
         verb.remove_prefix(ping_root.size());
@@ -94,6 +99,8 @@ void TreeRequests::handle(const HeldMessage& request) {
         reply(request, tree_status());
     } else if (verb == "tree.map") {
         reply(request, tree_map());
+    } else if (verb == "tree.forget") {
+        reply(request, tree_forget(json_string_member(body, "gateway"), trusted));
     } else if (verb == "path.show") {
         reply(request, path_show(json_string_member(body, "subject")));
     } else if (verb == "path.explain") {
@@ -116,7 +123,9 @@ void TreeRequests::handle(const HeldMessage& request) {
         dumps_.emplace(next_dump_, request);
         node_.durable_->dump(next_dump_++, from, node_.now_);
     } else {
-        reply(request, error_answer("there is no verb '" + std::string(verb) + "'"));
+        reply(request, error_answer("there is no verb '" + std::string(verb) +
+                                    "'; there are tree.status, tree.map, tree.forget, path.show, path.explain, "
+                                    "path.verify, queue.ls, queue.where, queue.dump"));
     }
 }
 
@@ -135,6 +144,9 @@ std::string TreeRequests::tree_status() const {
     const NodeCounters& counters = node_.counters_;
     JsonWriter json;
     json.open_object().member("name", status.name).member("id", base::to_hex(status.id.view()));
+    json.member("region", node_.tree_->region(gateway_self)).key("tags").open_array();
+    for (const std::string_view tag : node_.tree_->tags(gateway_self)) json.string(tag);
+    json.close_array();
     json.member("tree", status.tree).member("version", node_.options_.version).member("prime", status.prime);
     json.member("root", status.root).member("parent", name_of(status.parent)).key("children").open_array();
     for (const GatewayIndex child : status.children) json.string(name_of(child));
@@ -149,7 +161,10 @@ std::string TreeRequests::tree_status() const {
     for (const auto& filter : node_.durable_filters_) json.string(filter.filter);
     json.close_array().key("links").open_array();
     for (const auto& link : status.links) {
-        json.open_object().member("gateway", name_of(link.gateway)).member("address", link.address);
+        json.open_object().member("gateway", name_of(link.gateway));
+        json.member(
+            "id", link.gateway == gateway_none ? std::string() : base::to_hex(node_.registry_.id(link.gateway).view()));
+        json.member("address", link.address);
         json.member("role", link.role).member("established", link.established).member("synced", link.synced);
         json.member("round_trip_us", link.round_trip.count() / 1000);
         for (std::size_t lane = 0; lane < peer::lanes; ++lane) {
@@ -168,6 +183,7 @@ std::string TreeRequests::tree_status() const {
     json.member("lookups_dropped", counters.lookups_dropped);
     json.member("durable_published", counters.durable_published).member("durable_held", counters.durable_held);
     json.member("durable_no_taker", counters.durable_no_taker);
+    json.member("targeting_malformed", counters.targeting_malformed);
     json.member("links_established", status.counters.links_established);
     json.member("links_lost", status.counters.links_lost).member("dials", status.counters.dials);
     json.member("dials_failed", status.counters.dials_failed);
@@ -180,16 +196,47 @@ std::string TreeRequests::tree_status() const {
 std::string TreeRequests::tree_map() const {
     const peer::TreeStatus status = node_.tree_->status();
     JsonWriter json;
-    json.open_object().member("gateway", status.name).key("gateways").open_array();
+    json.open_object().member("gateway", status.name).member("id", base::to_hex(status.id.view()));
+    json.member("tree", status.tree).member("root", base::to_hex(status.root_id.view()));
+    json.member("members", status.members.size()).key("gateways").open_array();
     for (const auto& gateway : status.gateways) {
         json.open_object().member("name", gateway.name).member("id", base::to_hex(gateway.id.view()));
         json.member("prime", gateway.prime).member("advertise", gateway.advertise);
+        json.member("region", gateway.region).key("tags").open_array();
+        for (const std::string& tag : gateway.tags) json.string(tag);
+        json.close_array();
         json.member("reachable", gateway.reachable).member("distance", gateway.distance);
-        json.member("next_hop", name_of(gateway.next_hop)).member("incarnation", gateway.incarnation);
+        json.member("next_hop", name_of(gateway.next_hop)).key("neighbours").open_array();
+        for (const GatewayIndex neighbour : gateway.neighbours)
+            json.string(base::to_hex(node_.registry_.id(neighbour).view()));
+        json.close_array().member("incarnation", gateway.incarnation);
         json.member("version", gateway.version).member("digest", hex_64(gateway.digest));
         json.member("entries", gateway.entries).close_object();
     }
     json.close_array().close_object();
+    return json.text();
+}
+
+std::string TreeRequests::tree_forget(std::string_view gateway, bool trusted) {
+    if (!trusted)
+        return error_answer(
+            "tree.forget changes the tree: ask the gateway from a client on its own machine (127.0.0.1 or ::1)");
+    if (gateway.empty()) return error_answer("the request needs a \"gateway\": a name or an id in hex");
+    std::vector<GatewayIndex> found;
+    for (GatewayIndex index = 0; index < node_.registry_.size(); ++index)
+        if (name_of(index) == gateway || base::to_hex(node_.registry_.id(index).view()) == gateway)
+            found.push_back(index);
+    const std::string named = "'" + std::string(gateway) + "'";
+    if (found.empty()) return error_answer("no gateway that this one knows is called " + named);
+    if (found.size() > 1)
+        return error_answer("more than one gateway is called " + named + ": name it by its id (tree map --json)");
+    if (found[0] == gateway_self) return error_answer(named + " is this gateway: it cannot forget itself");
+    if (node_.tree_->is_reachable(found[0]))
+        return error_answer(named + " can be reached now: only a gateway that is away can be forgotten");
+    if (!node_.tree_->forget(found[0], node_.now_)) return error_answer(named + " is forgotten already");
+    JsonWriter json;
+    json.open_object().member("gateway", node_.name()).member("forgotten", gateway);
+    json.member("forgotten_id", base::to_hex(node_.registry_.id(found[0]).view())).close_object();
     return json.text();
 }
 
@@ -219,11 +266,16 @@ std::string TreeRequests::path_show(std::string_view subject) {
             .close_object();
     json.close_array().key("groups").open_array();
     for (const RouteGroup& group : route.groups) {
-        json.open_object().member("queue", group.queue).member("local", group.local.size()).key("members").open_array();
+        json.open_object()
+            .member("queue", group.queue)
+            .member("policy", routing::name_of(node_.router_.queue_policies().of(subject)));
+        json.member("local", group.local.size() + group.shard_weight).key("members").open_array();
         for (const RemoteMember& member : group.remote) {
             if (member.kind != RemoteMember::Kind::gateway) continue;
             json.open_object().member("gateway", name_of(member.index)).member("weight", member.weight);
-            json.member("reachable", member.reachable).close_object();
+            json.member("reachable", member.reachable)
+                .member("distance", std::uint32_t{member.distance})
+                .close_object();
         }
         json.close_array().close_object();
     }
@@ -250,17 +302,20 @@ std::string TreeRequests::path_explain(std::string_view number) const {
     }
     const auto factored = factor_number(number, known);
     if (!factored) return error_answer("the request needs a \"number\" above 0, in digits");
+    for (const PrimePower& power : factored->powers)
+        if (power.exponent >= exponent_hand_over)
+            return error_answer(std::string(number) + " has the factor " + std::to_string(power.prime) + "^" +
+                                std::to_string(power.exponent) +
+                                (power.exponent == exponent_hand_over
+                                     ? ": exponent 3 hands over to a custodian, and this version has none"
+                                     : ": no event path has an exponent above 3"));
     JsonWriter json;
     std::vector<peer::TraceHop> hops;
     json.open_object().member("gateway", node_.name()).member("number", number).key("factors").open_array();
     for (const PrimePower& power : factored->powers) {
         json.open_object().member("prime", power.prime).member("exponent", power.exponent);
         json.member("gateway", names[power.prime]);
-        json.member("meaning", power.exponent == 1   ? "passes through"
-                               : power.exponent == 2 ? "delivers"
-                               : power.exponent == 3 ? "hands over"
-                                                     : "no event path has this")
-            .close_object();
+        json.member("meaning", power.exponent == exponent_pass ? "passes through" : "delivers").close_object();
         hops.push_back(peer::TraceHop{{}, power.prime, static_cast<std::uint8_t>(std::min(power.exponent, 255u))});
     }
     json.close_array().member("rest", factored->rest);

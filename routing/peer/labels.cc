@@ -240,7 +240,8 @@ PeerError LabelReceiver::read_factor(PackReader& in) {
     const std::uint64_t number = in.uint();
     const std::uint64_t exponent = in.uint();
     if (!in.ok()) return error_of(in);
-    if (exponent == 0 || exponent >= exponent_hand_over) return PeerError::bad_factor;  // no custodians yet
+    if (exponent == exponent_hand_over) return PeerError::no_custodian;
+    if (exponent == 0 || exponent > exponent_hand_over) return PeerError::bad_factor;
     if (number >= numbers_.size() || numbers_[number].gateway == gateway_none) return PeerError::unknown_gateway;
     Factor factor;
     factor.gateway = numbers_[number].gateway;

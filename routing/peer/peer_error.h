@@ -19,6 +19,7 @@ enum class PeerError : std::uint8_t {
     unknown_label,    ///< a label that was not defined on this lane
     law_violated,     ///< a path that breaks the split law
     bad_factor,       ///< an exponent, prime or id that cannot stand in a path
+    no_custodian,     ///< exponent 3: a hand-over, which this version does not have
 };
 
 [[nodiscard]] constexpr std::string_view describe(PeerError error) {
@@ -45,6 +46,8 @@ enum class PeerError : std::uint8_t {
             return "a path breaks the split law";
         case PeerError::bad_factor:
             return "a path holds an impossible factor";
+        case PeerError::no_custodian:
+            return "a path hands over to a custodian (exponent 3), and this version has none";
     }
     return "unknown error";
 }

@@ -1,6 +1,6 @@
 // Traces: a message with the header `Tree-Trace: 1` collects the gateways that it visits, and is delivered with
 //
-//     Tree-Path: 75 = 3·5²          the factors that the hops spent, multiplied out
+//     Tree-Path: 75 = 3·5²          the factors that the hops of this copy spent, multiplied out
 //     Tree-Hop: a 2 0               one line per hop, in order: name, prime, exponent (0: the origin)
 //     Tree-Hop: b 3 1
 //     Tree-Hop: c 5 2

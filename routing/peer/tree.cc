@@ -314,6 +314,7 @@ void Tree::Core::settle() {
         flush_own();
         refresh_topology();
         refresh_known();
+        if (forgotten_dirty_) apply_forgotten();
         if (primes_dirty_) resolve_prime_clash();
         const std::size_t before = sessions_.size() + dials_.size();
         run_membership();
@@ -360,6 +361,7 @@ TreeStatus Tree::Core::status() const {
             gateway.prime = prime->prime;
             gateway.prime_claimed_at = prime->claimed_at;
         }
+        gateway.neighbours = topology_.neighbours(*index);
         gateway.incarnation = log.version().incarnation;
         gateway.boot = log.version().boot;
         gateway.version = log.version().version;
@@ -553,6 +555,11 @@ std::optional<GatewayIndex> Tree::find(std::string_view name) const {
 
 bool Tree::syncing() const {
     return core_->syncing();
+}
+
+bool Tree::forget(GatewayIndex gateway, base::Instant now) {
+    const Turn turn(*core_, now);
+    return core_->forget(gateway);
 }
 
 SendResult Tree::send_volatile(TargetSetId targets, std::string_view account, const MessageView& message,

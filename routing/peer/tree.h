@@ -116,8 +116,10 @@ class TreeEvents {
     /// The members whose address is known, this gateway not among them, ascending by id: persist it (best effort) for
     /// TreeOptions::known_members of the next start.  At most once in known_members_interval.
     virtual void members_known(const std::vector<KnownMember>& members) = 0;
-    /// For `$TREE.ADV.<kind>`; `json` is one object.  Kinds: link, prime, refused.
-    virtual void advisory(std::string_view kind, std::string_view json) = 0;
+    /// For `$TREE.ADV.<kind>`; `members` are those of a JSON object, without braces.  Kinds: clash, refused.
+    virtual void advisory(std::string_view kind, std::string_view members) = 0;
+    /// A gateway that is away was given up by Tree::forget() of some member; its log is gone.
+    virtual void forgotten(GatewayIndex) {}
 };
 
 struct TreeOptions {
@@ -158,7 +160,8 @@ struct GatewayStatus {
     base::WallMillis prime_claimed_at = 0;
     std::string advertise;
     std::string region;
-    std::vector<std::string> tags;  ///< ascending
+    std::vector<std::string> tags;         ///< ascending
+    std::vector<GatewayIndex> neighbours;  ///< links that both ends list, ascending
     std::uint64_t incarnation = 0, boot = 0, version = 0, digest = 0;
     std::size_t entries = 0;
     bool reachable = false;
@@ -288,6 +291,10 @@ class Tree {
     /// True while some link is in its first sync, or this gateway's first dials have not ended: what is wanted
     /// elsewhere is not all known yet.
     [[nodiscard]] bool syncing() const;
+
+    /// Gives a gateway up that is not reachable: its log is dropped here and at all members, now and by those who come
+    /// later, until it comes back, which it does as a newcomer.  False: it is reachable, unknown, or forgotten already.
+    bool forget(GatewayIndex gateway, base::Instant now);
 
     // --- Messages ---------------------------------------------------------------------------------------------------
 

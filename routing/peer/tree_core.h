@@ -95,6 +95,7 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     bool restore_log(base::ByteView snapshot);
     [[nodiscard]] const GatewayLog* log_of(GatewayIndex gateway) const;
     [[nodiscard]] std::uint64_t members_digest() const;
+    bool forget(GatewayIndex gateway);
     void flush_own();
     void claim_prime_at_start();
 
@@ -201,6 +202,8 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     void log_applied(GatewayIndex gateway, const GatewayLog& log, const LogVersion& before);
     void make_room();
     void refresh_topology();
+    void apply_forgotten();
+    void drop_log(GatewayIndex gateway, const GatewayId& id);
     void refresh_known();
     [[nodiscard]] std::vector<GatewayId> spares() const;
     void resolve_prime_clash();
@@ -245,6 +248,8 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     bool full_told_ = false;
     bool topology_dirty_ = false;
     bool primes_dirty_ = false;
+    bool forgotten_dirty_ = false;
+    std::map<GatewayId, std::uint64_t> forgotten_;  ///< as all logs together say; -> incarnation
     bool known_dirty_ = true;
     base::Instant next_known_{};
     std::vector<KnownMember> known_;  ///< as told last

@@ -71,8 +71,8 @@ PeerSession* Tree::Core::session_of(PeerHandle handle) {
 }
 
 void Tree::Core::advise(std::string_view kind, const PeerSession& session, std::string_view text) {
-    events_.advisory(kind, "{\"gateway\":" + json_string(session.other().name) + ",\"id\":\"" +
-                               base::to_hex(session.id().view()) + "\",\"event\":" + json_string(text) + "}");
+    events_.advisory(kind, "\"member\":" + json_string(session.other().name) + ",\"member_id\":\"" +
+                               base::to_hex(session.id().view()) + "\",\"reason\":" + json_string(text));
 }
 
 // ---- membership's wishes --------------------------------------------------------------------------------------------
@@ -378,7 +378,6 @@ void Tree::Core::on_established(PeerSession& session) {
     const bool is_parent = membership_.parent() == session.handle();
     const std::string text = "linked to " + session.describe_other() + (is_parent ? ", the parent" : ", a child");
     log_line(LogLevel::info, text);
-    advise("link", session, is_parent ? "parent up" : "child up");
     set_own(link_key(session.id()), number_value(session.session()));
     begin_sync(session);
 }
@@ -410,7 +409,6 @@ void Tree::Core::end_link(PeerSession& session) {
     session.link = link_none;
     ++counters_.links_lost;
     press_changed_ = true;
-    advise("link", session, "down");
     set_own(link_key(session.id()), {});
 }
 

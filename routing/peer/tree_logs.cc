@@ -242,6 +242,12 @@ void Tree::Core::on_log(PeerSession& session, const LogUpdate& update) {
     const auto index = registry_.intern(update.gateway);
     if (!index) return broken_sync(session, PeerError::limit, "LOG");
     const GatewayLog* known = book_.find(update.gateway);
+    if (const auto gone = forgotten_.find(update.gateway);
+        known == nullptr && gone != forgotten_.end() && update.incarnation <= gone->second) {
+        // A copy of somebody who has not heard yet that it was given up.
+        session.held[update.gateway] = update.after();
+        return;
+    }
     const LogVersion before = known ? known->version() : LogVersion{};
     if (!known && book_.all().size() >= logs_max) make_room();
     const Applied applied = book_.apply(
@@ -284,8 +290,65 @@ void Tree::Core::make_room() {
     const GatewayId id = oldest->gateway();
     log_line(LogLevel::warning, "forgetting gateway " + base::to_hex(id.view()) + ": more than " +
                                     std::to_string(logs_max) + " are known");
-    for (const auto& [key, value] : oldest->entries()) entry_changed(*registry_.find(id), key, {});
+    drop_log(*registry_.find(id), id);
+}
+
+/// What a log said is withdrawn, and the log dropped.
+void Tree::Core::drop_log(GatewayIndex gateway, const GatewayId& id) {
+    const std::map<base::Bytes, base::Bytes> entries = book_.find(id)->entries();
+    for (const auto& [key, value] : entries) entry_changed(gateway, key, {});
     book_.forget(id);
+}
+
+// ---- who was given up -----------------------------------------------------------------------------------------------
+
+/// An entry of our own log says who was given up, and whoever hears of it says so too: thus it outlives us, and reaches
+/// those who are cut off now.  Each takes its entry away when that gateway is back.
+bool Tree::Core::forget(GatewayIndex gateway) {
+    if (gateway == gateway_self || gateway >= registry_.size() || topology_.reachable(gateway)) return false;
+    const GatewayId id = registry_.id(gateway);
+    const GatewayLog* log = book_.find(id);
+    if (log == nullptr && forgotten_.contains(id)) return false;
+    // Of a gateway without a log here the incarnation is not known; it began as a wall clock (see TreeOptions).
+    const std::uint64_t incarnation = log != nullptr
+                                          ? log->version().incarnation
+                                          : static_cast<std::uint64_t>(std::max<base::WallMillis>(at().wall, 1));
+    set_own(forgotten_key(id), number_value(incarnation));
+    return true;
+}
+
+void Tree::Core::apply_forgotten() {
+    forgotten_dirty_ = false;
+    std::map<GatewayId, std::uint64_t> all;
+    for (const auto& [owner, log] : book_.all()) {
+        for (auto entry = log.entries().lower_bound(single_key(LogEntryKind::forgotten)); entry != log.entries().end();
+             ++entry) {
+            const auto id = read_forgotten_key(entry->first);
+            if (!id) break;
+            std::uint64_t& incarnation = all[*id];
+            incarnation = std::max(incarnation, read_number_value(entry->second).value_or(0));
+        }
+    }
+    for (const auto& [id, incarnation] : all) {
+        if (id == options_.id) {
+            // Of us: what was given up is gone, and we are believed again as another life.
+            LogVersion heard = book_.own().version();
+            heard.incarnation = incarnation;
+            heard.boot = 0;
+            hear_of_myself(heard);
+            continue;
+        }
+        const auto index = registry_.intern(id);
+        if (!index || topology_.reachable(*index)) continue;
+        const GatewayLog* log = book_.find(id);
+        if (log != nullptr && log->version().incarnation > incarnation) continue;
+        if (log == nullptr && forgotten_.contains(id)) continue;
+        events_.forgotten(*index);
+        if (log != nullptr) drop_log(*index, id);
+        set_own(forgotten_key(id), number_value(incarnation));
+        log_line(LogLevel::warning, "gateway " + base::to_hex(id.view()) + ", which is away, is forgotten");
+    }
+    forgotten_ = std::move(all);
 }
 
 // ---- what follows ---------------------------------------------------------------------------------------------------
@@ -307,6 +370,9 @@ void Tree::Core::entry_changed(GatewayIndex gateway, base::ByteView key, base::B
             return;
         case LogEntryKind::advertise:
             known_dirty_ = true;
+            return;
+        case LogEntryKind::forgotten:
+            forgotten_dirty_ = true;
             return;
         case LogEntryKind::name:
         case LogEntryKind::region:
@@ -372,6 +438,7 @@ void Tree::Core::refresh_topology() {
         const bool reachable = topology_.reachable(gateway);
         const std::uint64_t boot = log ? log->version().boot : 0;
         reachable_boots_[gateway] = reachable ? boot : 0;
+        if (reachable) set_own(forgotten_key(registry_.id(gateway)), {});
         if (!reachable) left_[gateway] = now_;
         events_.reachable(gateway, reachable, boot);
     }
@@ -452,7 +519,7 @@ void Tree::Core::resolve_prime_clash() {
              "prime " + std::to_string(own->prime) + " is another gateway's: claimed " + std::to_string(next.prime));
     set_own(key, prime_value(next));
     events_.identity_changed(book_.own().version().incarnation, next.prime, next.claimed_at);
-    events_.advisory("prime", "{\"was\":" + std::to_string(own->prime) + ",\"is\":" + std::to_string(next.prime) + "}");
+    events_.advisory("clash", "\"prime\":" + std::to_string(own->prime) + ",\"claimed\":" + std::to_string(next.prime));
     primes_dirty_ = false;
 }
 

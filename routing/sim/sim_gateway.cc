@@ -366,7 +366,7 @@ bool SimGateway::knows_interest(std::string_view subject) {
 
 void SimGateway::deliver_to(const LocalReceiver& receiver, const MessageView& message) {
     if (receiver.connection == node::node_connection) {
-        node_->on_local(message, world_.now());
+        node_->on_local(message, true, world_.now());
         return;
     }
     if (observer_) observer_(message);

@@ -44,7 +44,7 @@ TEST_CASE("a path shows its product and what happens where", "[gateway][cli]") {
     const auto answer = nlohmann::json::parse(R"({"subject":"orders.new","class":"volatile","local":1,"number":"75",
         "text":"3·5²","factors":[{"prime":3,"exponent":1,"gateway":"b"},{"prime":5,"exponent":2,"gateway":"c"}],
         "targets":[{"gateway":"c","reachable":true},{"gateway":"z","reachable":false}],
-        "groups":[{"queue":"q","local":0,"members":[{"gateway":"c","weight":2,"reachable":true}]}]})");
+        "groups":[{"queue":"q","policy":"round_robin","local":0,"members":[{"gateway":"c","weight":2,"distance":1,"reachable":true}]}]})");
     CHECK(render("path.show", answer) ==
           "Subject  orders.new\n"
           "Class    volatile\n"
@@ -58,9 +58,9 @@ TEST_CASE("a path shows its product and what happens where", "[gateway][cli]") {
           "Remembered, cannot be reached now\n"
           "z\n"
           "\n"
-          "Queue group  Members here  Gateway  Weight  Reachable\n"
-          "q                       0  c             2  yes\n"
-          "One member of each group is picked per message.\n");
+          "Queue group  Policy       Members here  Gateway  Members  Links away  Reachable\n"
+          "q            round_robin             0  c              2           1  yes\n"
+          "One member of each group is picked per message, by the group's policy.\n");
 }
 
 TEST_CASE("a number with primes that nobody has says so", "[gateway][cli]") {
@@ -70,14 +70,40 @@ TEST_CASE("a number with primes that nobody has says so", "[gateway][cli]") {
     CHECK(render("path.explain", answer).find("7 is left: no gateway") != std::string::npos);
 }
 
-TEST_CASE("gateways are listed nearest first, unreachable ones last", "[gateway][cli]") {
+TEST_CASE("the map is drawn as a tree, with the links as both ends tell them", "[gateway][cli]") {
     const auto answer =
-        nlohmann::json::parse(R"({"gateways":[{"name":"far","prime":5,"distance":2,"next_hop":"b","reachable":true},
-        {"name":"gone","prime":7,"distance":0,"reachable":false},{"name":"me","prime":2,"distance":0,"reachable":true}]})");
+        nlohmann::json::parse(R"({"gateway":"b","id":"02","tree":"t","root":"01","members":4,"gateways":[
+        {"name":"b","id":"02","prime":3,"region":"eu","tags":["ssd"],"reachable":true,"neighbours":["01","03"],"links":[
+            {"id":"03","established":true,"round_trip_us":1500,"volatile":{"unsent":7}}]},
+        {"name":"a","id":"01","prime":2,"reachable":true,"neighbours":["02","04"],"advertise":"a:7522","links":[
+            {"id":"02","established":true,"round_trip_us":250,"volatile":{"unsent":1},"durable":{"unsent":2},"control":{"unsent":0}}]},
+        {"name":"d","id":"04","prime":7,"reachable":true,"neighbours":["01"]},
+        {"name":"c","id":"03","prime":5,"reachable":true,"neighbours":["02"]},
+        {"name":"gone","id":"05","prime":11,"region":"us","reachable":false,"neighbours":["01"]}]})");
+    CHECK(render("tree.map", answer) ==
+          "Tree t as b sees it\n"
+          "\n"
+          "Gateway  Role   Prime  Region    Round trip  Unsent  Address\n"
+          "a        root       2  -         -           -       a:7522\n"
+          "├─ b     inner      3  eu (ssd)  250 us      3 B     -\n"
+          "│  └─ c  leaf       5  -         1.5 ms      7 B     -\n"
+          "└─ d     leaf       7  -         -           -       -\n"
+          "\n"
+          "Away  Prime  Region  Last address  Id\n"
+          "gone     11  us      -             05\n");
+}
+
+TEST_CASE("a map that is not a tree for a moment shows each gateway once", "[gateway][cli]") {
+    const auto answer = nlohmann::json::parse(R"({"gateway":"a","id":"01","root":"09","gateways":[
+        {"name":"a","id":"01","reachable":true,"neighbours":["02","03"]},
+        {"name":"b","id":"02","reachable":true,"neighbours":["01","03"]},
+        {"name":"c","id":"03","reachable":true,"neighbours":["01","02"]},
+        {"name":"new","id":"04","reachable":true,"neighbours":[]}]})");
     const std::string text = render("tree.map", answer);
     CAPTURE(text);
-    CHECK(text.find("me") < text.find("far"));
-    CHECK(text.find("far") < text.find("gone"));
+    CHECK(text.find("a        root") != std::string::npos);
+    CHECK(text.find("└─ c") == text.rfind("└─ c"));
+    CHECK(text.find("new      ?") != std::string::npos);
 }
 
 TEST_CASE("queues are shown by target, origin and local queue", "[gateway][cli]") {

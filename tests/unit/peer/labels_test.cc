@@ -338,7 +338,9 @@ TEST_CASE("definitions that break a rule are refused with its name", "[peer][lab
     CHECK(define(1, 0, {}) == PeerError::malformed);
     CHECK(define(1, 0, {{1, 1}}) == PeerError::malformed);  // nobody is to get it
     CHECK(define(1, 0, {{1, 0}}) == PeerError::bad_factor);
-    CHECK(define(1, 0, {{1, 3}}) == PeerError::bad_factor);  // no custodians yet
+    CHECK(define(1, 0, {{1, 3}}) == PeerError::no_custodian);
+    CHECK(define(1, 0, {{1, 1}, {2, 3}}) == PeerError::no_custodian);  // nor on the way to somebody else
+    CHECK(define(1, 0, {{1, 4}}) == PeerError::bad_factor);
     CHECK(define(1, 0, {{0, 2}}) == PeerError::bad_factor);  // a name without a prime
     CHECK(define(1, 0, {{1, 2, {"b", "a"}}}) == PeerError::malformed);
     CHECK(define(1, 0, {{1, 2, {"a", "a"}}}) == PeerError::malformed);
