@@ -111,9 +111,9 @@ struct NatsParser::Line {
 };
 
 NatsParser::Step NatsParser::fail(NatsError error) {
+    if (state_ == State::payload) base::Bytes().swap(tail_);  // else it may hold the line, which event_ shows
     state_ = State::broken;
     error_ = error;
-    base::Bytes().swap(tail_);
     return Step::broken;
 }
 

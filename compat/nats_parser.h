@@ -84,7 +84,8 @@ class NatsParser {
     /// Drops what it consumed from the front of `in`, up to one event.
     ///   need_more: `in` is empty now, call again with the next bytes.
     ///   event:     event() tells; call again with what is left of `in`.
-    ///   broken:    error() tells; tell the client, then close; every further call is broken again.
+    ///   broken:    error() tells; tell the client, then close; every further call is broken again. Where a line was
+    ///              read and refused, event().arguments are its arguments.
     /// Cost: no allocation when lines and payloads are whole in `in`, or are split but small.
     [[nodiscard]] Step step(base::ByteView& in);
 

@@ -143,6 +143,26 @@ TEST_CASE("every line means the same in single bytes and in two pieces cut anywh
     }
 }
 
+TEST_CASE("a line that is refused can be shown, in one piece or in many", "[compat][parser]") {
+    const auto refused = [](base::ByteView input, std::size_t piece) {
+        NatsParser parser;
+        while (!input.empty()) {
+            base::Bytes read(input.substr(0, piece));  // as a socket's buffer: gone after the step
+            input.remove_prefix(read.size());
+            base::ByteView in = read;
+            if (parser.step(in) != NatsParser::Step::broken) continue;
+            return std::string(error_text(parser.error())) + ("|" + std::string(parser.event().arguments));
+        }
+        return std::string("taken");
+    };
+    for (const std::size_t piece : {1, 3, 100}) {
+        CAPTURE(piece);
+        CHECK(refused("PUB some.where 99999999\r\n", piece) == "Maximum Payload Violation|some.where 99999999");
+        CHECK(refused("PUB a.subject.of.some.length b c d\r\n", piece) == "|a.subject.of.some.length b c d");
+        CHECK(refused("SUB a.subject.of.some.length b c d\r\n", piece) == "|a.subject.of.some.length b c d");
+    }
+}
+
 TEST_CASE("a stream of good and hostile lines gives the same events for every split", "[compat][parser]") {
     const auto seed = GENERATE(range<std::uint64_t>(1, 101));
     CAPTURE(seed);
