@@ -22,6 +22,7 @@ START_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 20
 POLL_SECONDS = 0.005
 PR_SET_PDEATHSIG = 1
+SANITIZER = re.compile(r"(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: )(.*\n?){1,25}")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -286,11 +287,17 @@ class Playground:
             wait_until(f"{gateway.name} sees {names}", lambda g=gateway: sorted(g.status()["members"]) == names, seconds)
 
     def close(self):
+        """Ends all. AssertionError if a sanitizer has found something in one of them, whether or not a test noticed."""
+        if self.keep:
+            return
+        found = []
         for server in self.servers:
-            if not self.keep:
-                server.kill()
-        if not self.keep:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            server.kill()
+            if server.log.exists() and (report := SANITIZER.search(server.log.read_text(errors="replace"))):
+                found.append(f"{server.name}: {report.group()}")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if found:
+            raise AssertionError("\n".join(found))
 
     def __enter__(self):
         return self

@@ -27,8 +27,9 @@ bool knows(const World& world, std::size_t who, std::size_t of, const std::strin
 SendResult send_durable(World& world, std::size_t from, std::size_t to, std::uint64_t position) {
     Gateway& gateway = *world.gateways[from];
     const TargetSet set = {Target{*gateway.registry.find(World::id_of(to + 1)), true, {}}};
+    const std::string subject = "d" + std::to_string(position);
     RecordView record;
-    record.message.subject = "d" + std::to_string(position);
+    record.message.subject = subject;
     record.run = 1;
     record.position = position;
     const PrevPosition prev{1, position - 1};
