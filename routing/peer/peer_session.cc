@@ -240,6 +240,7 @@ void PeerSession::lane_up(Lane lane, Channel& channel, base::Instant now) {
     this->channel(Lane::durable)->holding = false;
     last_heard_ = now;
     arrived_ = {};
+    lane_since_.fill(now);
     stuck_since_.fill(base::instant_max);
     owner_.on_established(*this);
 }
@@ -256,9 +257,10 @@ void PeerSession::lane_broke(Lane lane, base::Instant now) {
     stand_ins_[i] = std::move(stand_in);
     back_by_[i] = now + lane_back_time + lane_back_round_trips * round_trip_;
     stuck_since_[i] = base::instant_max;
+    if (!we_dialled()) beat(now);
 }
 
-void PeerSession::lane_back(Lane lane, Channel& channel) {
+void PeerSession::lane_back(Lane lane, Channel& channel, base::Instant now) {
     const auto i = static_cast<std::size_t>(lane);
     BASE_CHECK(lane_waiting(lane));
     const std::unique_ptr<Channel> stand_in = std::move(stand_ins_[i]);
@@ -271,6 +273,7 @@ void PeerSession::lane_back(Lane lane, Channel& channel) {
     channel.pressed = stand_in->pressed;
     channel.out.frames().append(stand_in->out.frames());
     arrived_[i] = 0;
+    lane_since_[i] = now;
     owner_.announce(channel);
 }
 
@@ -333,6 +336,12 @@ void PeerSession::watch_lanes(const Heartbeat& heartbeat, base::Instant now) {
         const bool all_there = heartbeat.arrived[i] >= channels_[i]->bytes_out;
         const bool paused = (heartbeat.paused >> i & 1) != 0;
         arrived_[i] = heartbeat.arrived[i];
+        // It has a stand-in there, and has had it since it heard from us over this connection's lifetime.
+        if (paused && heartbeat.arrived[i] == 0 && !all_there && heartbeat.echo >= stamp(lane_since_[i]) &&
+            we_dialled() && can(capability_lane)) {
+            owner_.on_lane_gone(*this, lane);
+            continue;
+        }
         if (moved || all_there || paused) {
             stuck_since_[i] = base::instant_max;
         } else if (stuck_since_[i] == base::instant_max) {

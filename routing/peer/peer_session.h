@@ -64,6 +64,8 @@ class SessionOwner {
     virtual void on_established(PeerSession& session) = 0;
     /// Nothing arrives on this lane although the other end reads it: open it anew.
     virtual void on_lane_stuck(PeerSession& session, Lane lane) = 0;
+    /// The other end has let go of a data lane's connection; here it looks whole.
+    virtual void on_lane_gone(PeerSession& session, Lane lane) = 0;
     /// The other end let go: its data lanes end.
     virtual void on_detached(PeerSession& session) = 0;
     virtual void on_to_gateway(const ToGateway& message) = 0;
@@ -102,10 +104,11 @@ class PeerSession {
     void detach();
     /// A data lane is connected at both ends.
     void lane_up(Lane lane, Channel& channel, base::Instant now);
-    /// An established session's lane has lost its connection: a stand-in takes its place, until lane_back.
+    /// An established session's lane has lost its connection: a stand-in takes its place, until lane_back.  Who did not
+    /// dial tells who did, which may have heard nothing (a black hole swallows a reset, too).
     void lane_broke(Lane lane, base::Instant now);
     /// It has a new one: what was written meanwhile goes out on it.
-    void lane_back(Lane lane, Channel& channel);
+    void lane_back(Lane lane, Channel& channel, base::Instant now);
     /// Broken and not yet back.
     [[nodiscard]] bool lane_waiting(Lane lane) const { return stand_ins_[static_cast<std::size_t>(lane)] != nullptr; }
     /// The data lanes are gone; back to a sighting.
@@ -185,7 +188,8 @@ class PeerSession {
     bool can_compress_ = false;
     std::uint64_t their_sent_ = 0;  ///< newest heartbeat heard
     base::Instant their_sent_at_{};
-    std::array<std::uint64_t, lanes> arrived_{};  ///< at the other end, as it said last
+    std::array<std::uint64_t, lanes> arrived_{};     ///< at the other end, as it said last
+    std::array<base::Instant, lanes> lane_since_{};  ///< when its connection was opened
     std::array<base::Instant, lanes> stuck_since_{base::instant_max, base::instant_max, base::instant_max};
 };
 

@@ -111,6 +111,7 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     void on_joining(PeerSession& session) override;
     void on_established(PeerSession& session) override;
     void on_lane_stuck(PeerSession& session, Lane lane) override;
+    void on_lane_gone(PeerSession& session, Lane lane) override { break_lane(session, lane); }
     void on_detached(PeerSession& session) override;
     void on_to_gateway(const ToGateway& message) override;
     void end_session(PeerSession& session, const Refuse& why, bool tell) override;
@@ -204,6 +205,7 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     void refresh_topology();
     void apply_forgotten();
     void drop_log(GatewayIndex gateway, const GatewayId& id);
+    [[nodiscard]] std::vector<KnownMember> known_members() const;
     void refresh_known();
     [[nodiscard]] std::vector<GatewayId> spares() const;
     void resolve_prime_clash();

@@ -353,7 +353,7 @@ void Tree::Core::break_lane(PeerSession& session, Lane lane) {
 }
 
 void Tree::Core::lane_back(PeerSession& session, Lane lane, Channel& channel) {
-    session.lane_back(lane, channel);
+    session.lane_back(lane, channel, now_);
     ++counters_.lanes_back;
     log_line(LogLevel::info, "link to " + session.describe_other() + ": its " + std::string{lane_name(lane)} +
                                  " lane broke and was opened anew");
@@ -410,6 +410,8 @@ void Tree::Core::end_link(PeerSession& session) {
     ++counters_.links_lost;
     press_changed_ = true;
     set_own(link_key(session.id()), {});
+    // Whoever loses its parent dials at once, and whom it has just met as well.
+    if (known_dirty_) membership_.set_known(known_members(), at());
 }
 
 /// `at_once`: close them; else wait a little for the other end to do so, which must hear of the DETACH first.

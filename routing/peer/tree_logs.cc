@@ -460,10 +460,7 @@ std::vector<GatewayId> Tree::Core::spares() const {
 }
 
 /// Where all members can be dialled, as their logs say; of whom no log is held, as an earlier run kept it.
-void Tree::Core::refresh_known() {
-    if (!known_dirty_ || now_ < next_known_) return;
-    known_dirty_ = false;
-    next_known_ = now_ + known_members_interval;
+std::vector<KnownMember> Tree::Core::known_members() const {
     std::map<GatewayId, std::string> addresses;
     for (const KnownMember& member : options_.known_members)
         if (!book_.find(member.id)) addresses[member.id] = member.address;
@@ -475,10 +472,18 @@ void Tree::Core::refresh_known() {
     std::vector<KnownMember> known;
     known.reserve(addresses.size());
     for (auto& [id, address] : addresses) known.push_back(KnownMember{id, std::move(address)});
+    return known;
+}
+
+void Tree::Core::refresh_known() {
+    if (!known_dirty_ || now_ < next_known_) return;
+    known_dirty_ = false;
+    next_known_ = now_ + known_members_interval;
+    std::vector<KnownMember> known = known_members();
     if (known == known_) return;
-    known_ = known;
-    membership_.set_known(known, at());
-    events_.members_known(known);
+    known_ = std::move(known);
+    membership_.set_known(known_, at());
+    events_.members_known(known_);
 }
 
 // ---- primes ---------------------------------------------------------------------------------------------------------

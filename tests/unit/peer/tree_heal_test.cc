@@ -37,6 +37,21 @@ TEST_CASE("children of a dead parent go to their grandparent at once", "[peer][h
     for (const std::size_t place : {2, 3, 4}) CHECK(parent_of(world, place) == 0);
 }
 
+TEST_CASE("so does a child that has come a moment before", "[peer][heal]") {
+    World world(1);
+    for (const std::size_t place : {0, 1, 2}) {
+        world.start(place, World::advertised(place == 0 ? std::vector<std::string>{}
+                                                        : std::vector{"g" + std::to_string(place - 1)}));
+        world.run(milliseconds(250));
+    }
+    REQUIRE(world.why_not_one_tree() == "");
+    REQUIRE(parent_of(world, 2) == 1);
+    world.kill(1);
+    world.run(milliseconds(300));
+    CHECK(world.why_not_one_tree() == "");
+    CHECK(parent_of(world, 2) == 0);
+}
+
 TEST_CASE("children of a dead root find each other", "[peer][heal]") {
     World world(2);
     world.start(0, World::advertised({}));

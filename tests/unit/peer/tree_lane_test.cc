@@ -191,6 +191,26 @@ TEST_CASE("a lane that swallows all is opened anew once, then the link is given 
     CHECK(world.why_not_one_tree() == "");
 }
 
+TEST_CASE("who did not dial finds the black hole, and the link stays all the same", "[peer][lane]") {
+    const std::size_t which = GENERATE(1, 2);
+    CAPTURE(which);
+    World world(8);
+    start_row(world, 2);
+    world.black_holes.insert(world.connections(0, 1)[which]);
+    for (int i = 0; i < 10; ++i) {
+        world.send(0, {1}, "x", "payload");
+        send_durable(world, 0, 1, static_cast<std::uint64_t>(i + 1));
+        world.run(seconds(1));
+    }
+    CHECK(world.gateways[0]->logged("lane, which is opened anew"));
+    CHECK(lanes_back(world) == 2);
+    CHECK(links_lost(world) == 0);
+    CHECK(world.send(0, {1}, "after", "").targets_missed == 0);
+    world.run(seconds(1));
+    CHECK(world.gateways[1]->received.back().subject == "after");
+    CHECK(world.why_not_one_tree() == "");
+}
+
 TEST_CASE("a lane that the other end has paused is back-pressure, no black hole", "[peer][lane]") {
     World world(6);
     start_row(world, 3);
