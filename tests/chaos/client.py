@@ -31,7 +31,7 @@ class Client:
 
     async def live(self):
         """One connection, to its end."""
-        reader, self.writer = await asyncio.open_connection("127.0.0.1", self.gateway.port, limit=1 << 20)
+        reader, self.writer = await asyncio.open_connection(self.gateway.host, self.gateway.port, limit=1 << 20)
         subscribe = "".join(f"SUB {subject} {sid}\r\n" for sid, subject in enumerate(self.filters, 1))
         self.writer.write(b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n' + subscribe.encode() + b"PING\r\n")
         while line := await reader.readline():

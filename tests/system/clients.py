@@ -21,7 +21,8 @@ async def quiet(_):
 
 
 async def connect(gateway, **options):
-    return await settled.connect(gateway.url, error_cb=quiet, **{**RECONNECT, **options})
+    """`servers`: where else it may go."""
+    return await settled.connect(options.pop("servers", gateway.url), error_cb=quiet, **{**RECONNECT, **options})
 
 
 class Collector:

@@ -35,7 +35,7 @@ def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def wait_until(what, condition, seconds=10.0):
+def wait_until(what, condition, seconds=10.0, pause=POLL_SECONDS):
     """Calls condition() until it returns something true, and returns that; AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -44,7 +44,7 @@ def wait_until(what, condition, seconds=10.0):
             return result
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
 
 
 class Server:
@@ -63,11 +63,19 @@ class Server:
         raise NotImplementedError
 
     def start(self, seconds=START_SECONDS_MAX):
+        self.launch()
+        return self.ready(seconds)
+
+    def launch(self):
+        """The process, which dies with the thread that called this."""
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([str(part) for part in self.command()], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             cwd=self.folder, start_new_session=self.outlives_us,
                                             preexec_fn=None if self.outlives_us else _die_with_parent)
+
+    def ready(self, seconds=START_SECONDS_MAX):
+        """Waits until it serves."""
         self.wait_line(r"Server is ready", seconds)
         return self
 
@@ -144,6 +152,7 @@ class Gateway(Server):
     """A treegate. After the first start it keeps its ports, so that clients and neighbours find it again."""
 
     host = tree_host = "127.0.0.1"  # where clients and where other gateways reach it
+    within = ()  # the command that starts it somewhere else, such as in a network namespace
 
     def __init__(self, name, folder, join=(), durable=(), extra=(), binary=None):
         super().__init__(name, folder)
@@ -152,7 +161,7 @@ class Gateway(Server):
         self.port = self.tree_port = 0
 
     def command(self):
-        command = [self.binary, "--addr", self.host, "--port", self.port or -1, "--name", self.name, "--data-dir", self.folder / "data",
+        command = [*self.within, self.binary, "--addr", self.host, "--port", self.port or -1, "--name", self.name, "--data-dir", self.folder / "data",
                    "--tree-listen", f"{self.tree_host}:{self.tree_port}"]
         if SHARDS and "--shards" not in self.extra:
             command += ["--shards", SHARDS]
@@ -162,8 +171,8 @@ class Gateway(Server):
             command += ["--durable", subjects]
         return command + self.extra
 
-    def start(self, seconds=START_SECONDS_MAX):
-        super().start(seconds)
+    def ready(self, seconds=START_SECONDS_MAX):
+        super().ready(seconds)
         self.port = int(self.wait_line(r"Listening for client connections on \S+:(\d+)").group(1))
         self.tree_port = int(self.wait_line(r"Listening for tree \w+ on \S+:(\d+)").group(1))
         return self
@@ -210,6 +219,8 @@ class Gateway(Server):
 
 class Stock(Server):
     """A stock nats-server with this config text; the ports are in its log."""
+
+    host = "127.0.0.1"
 
     def __init__(self, name, folder, config="", binary=None):
         super().__init__(name, folder)
