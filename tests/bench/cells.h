@@ -25,7 +25,12 @@ struct Options {
     bool acks = false;                      // each message has a reply subject and must get a PubAck there
     std::uint32_t subjects = 10'000;        // subjects: how many, each with a subscription of its own
     std::uint32_t wildcards = 0;            // of 100 of these subscriptions
+    std::uint32_t drawn = 0;                // how many of the subjects get messages; 0: all
+    std::uint32_t tails = 0;                // pubsub: subjects of each publisher, <subject>.<publisher>.<tail>; 0: one
+    bool once = false;                      // pubsub: each message has a subject of its own, with such a tail
     std::uint32_t churn = 0;                // subscriptions made and ended per second meanwhile
+    bool churn_far = false;                 // these at the far server
+    std::uint32_t rate = 0;                 // pubsub: messages per second of all publishers; 0: as fast as it goes
     std::uint32_t shards = 0;               // loops of the server, when it matters who is on which
     bool across = false;                    // subscriber k is on another loop than publisher k; else on the same
     std::uint32_t size = 128;               // bytes of payload
@@ -40,6 +45,9 @@ struct Options {
 /// below the 64 MiB at which a stock server drops a subscriber.
 inline constexpr std::uint64_t in_flight_bytes_max = 4 << 20;
 
+/// Characters of a subject's tail (Options::tails).
+inline constexpr std::uint32_t tail_bytes = 32;
+
 struct Report {
     std::uint64_t published = 0;  // or requests
     std::uint64_t delivered = 0;  // or replies
@@ -47,7 +55,7 @@ struct Report {
     std::uint64_t churned = 0;  // subscriptions made and ended meanwhile
     double seconds = 0;
     std::uint64_t digest = 0;           // of all that was verified
-    std::vector<std::uint32_t> micros;  // publish to ack, or request to reply; unsorted
+    std::vector<std::uint32_t> micros;  // publish to ack, due to delivery (with a rate), request to reply; unsorted
 };
 
 /// A cell that is connected and subscribed, and knows that its messages arrive. Runs on one thread.

@@ -1,77 +1,11 @@
-"""The cells of the benchmark: what is sent, between whom, at which servers, and what is hoped for."""
+"""The cells of the benchmark: what is sent, between whom, at which servers, and what is hoped for. tree_cells.py has those of the tree."""
 
-from dataclasses import dataclass, field
-
-
-KIB = 1024
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One contestant: a server with its flags, and what the load generator does differently for it."""
-    name: str
-    stock: bool = False
-    shards: int = 1  # treegate's event loops
-    flags: tuple = ()  # further flags of treegate
-    load: dict = field(default_factory=dict)
-    reference: str = "stock"  # whom its ratios are to
-
-
-STOCK = Entry("stock", stock=True, reference="")
-TREEGATE = Entry("treegate")
-AGAIN = Entry("stock again", stock=True)
-SPIN = Entry("treegate --spin 50us", flags=("--spin", "50us"))
-TWO = Entry("two shards", shards=2, reference="treegate")
-TOGETHER = Entry("two shards, together", shards=2, load={"shards": 2}, reference="treegate")
-ACROSS = Entry("two shards, across", shards=2, load={"shards": 2, "across": True}, reference="treegate")
-
-
-@dataclass(frozen=True)
-class Target:
-    """What issue 4 (issue 3 for the tree) asks for: `metric` of `entry`, against its reference or as it is."""
-    limit: float
-    metric: str = "cpu_us"  # the figure that counts, unless a target names another
-    floor: bool = False  # at least, instead of at most
-    kind: str = "ratio"  # ratio, or difference, to the entry's reference; or the value itself
-    entry: str = "treegate"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One line of the report. `load` are flags of the load generator; `count` is of a stock round, `ours` of treegate's."""
-    name: str
-    group: str
-    kind: str  # the load generator's first word; "" where nobody connects
-    load: dict = field(default_factory=dict)
-    count: int = 1
-    ours: int = 0
-    targets: tuple = ()
-    entries: tuple = (STOCK, TREEGATE)
-    shape: str = "single"  # single: one server on its own; chain: three in a row, the CPU of the middle one
-    durable: bool = False
-    stock_load: dict = field(default_factory=dict)  # where stock has to do something else
-    twin: dict = field(default_factory=dict)  # each round twice, the second time with these flags; "growth" compares
-    fresh: bool = False  # a new server for each round, as its memory is measured
-    one_load: bool = False  # one load generator for all rounds, as it takes long to become ready
-    pinned: bool = False  # also measured with server and load on a core each
-    rounds_max: int = 1000
-
-
-def under(divisor, **more):
-    """At most 1/divisor of the reference."""
-    return Target(1 / divisor, **more)
-
-
-def value(limit, metric, **more):
-    return Target(limit, metric, kind="value", **more)
+from cell import ACROSS, AGAIN, KIB, SPIN, STOCK, TOGETHER, TREEGATE, TWO, Cell, Target, size_text, under, value
+from tree_cells import TREE_CELLS
 
 
 def pubsub(name, group, count, ours, *targets, entries=(STOCK, TREEGATE), twin=None, pinned=False, **load):
     return Cell(name, group, "pubsub", load, count, ours, targets, entries, twin=twin or {}, pinned=pinned)
-
-
-def size_text(size):
-    return f"{size // KIB} KiB" if size >= KIB else f"{size} B"
 
 
 def pairs(size, count, ours, *targets, **more):
@@ -127,7 +61,7 @@ CELLS = [
     subjects("random of 1,000,000 subjects, 16 B", 250_000, 1_500_000, under(5), subjects=1_000_000),
     subjects("random of 1,000,000 subjects, 20 % wildcards, 16 B", 250_000, 1_500_000, under(5), subjects=1_000_000, wildcards=20),
 
-    Cell("requests, one at a time, 128 B", "requests", "requests", dict(window=1), 10_000, 10_000,
+    Cell("requests, one at a time, 128 B", "requests", "requests", dict(window=1), 6000, 6000,
          (under(1, metric="p50_us"), under(2, metric="p50_us", entry=SPIN.name)), (STOCK, TREEGATE, SPIN), pinned=True),
     Cell("requests, 4 by 4, window 64, 128 B", "requests", "requests", dict(publishers=4, subscribers=4, window=64), 400_000, 1_000_000,
          (under(2.5), Target(2.5, "rate", floor=True), under(5, metric="p99_us")), (STOCK, TREEGATE, SPIN), pinned=True),
@@ -139,7 +73,7 @@ CELLS = [
     million("1,000,000 subscriptions, 20 % wildcards", wildcards=20),
 
     pairs(128, 2_000_000, 5_000_000, value(1.3, "growth"), name="4 to 4 on 4 subjects, 128 B, churn 10,000/s", group="churn", twin=dict(churn=10_000)),
-    Cell("random of 10,000 subjects, 16 B, churn 10,000/s", "churn", "subjects", dict(size=16, subjects=10_000), 500_000, 3_000_000,
+    Cell("random of 10,000 subjects, 16 B, churn 10,000/s", "churn", "subjects", dict(size=16, subjects=10_000), 350_000, 2_000_000,
          (value(1.3, "growth"),), twin=dict(churn=10_000)),
 
     sharded("4 to 4 on 4 subjects, 16 B", 3_000_000, 8_000_000, Target(1.1, entry=TOGETHER.name), size=16, publishers=4, subscribers=4, paired=True),
@@ -152,10 +86,7 @@ CELLS = [
     pubsub("noise: 1 to 1, 128 B", "noise", 2_000_000, 0, size=128, entries=(STOCK, AGAIN)),
     pubsub("noise: 1 to 1, 8 KiB", "noise", 120_000, 0, size=8 * KIB, entries=(STOCK, AGAIN)),
 
-    Cell("chain, middle, 16 B", "tree", "pubsub", dict(size=16), 1_000_000, 4_000_000, (under(4),), shape="chain"),
-    Cell("chain, middle, 128 B", "tree", "pubsub", dict(size=128), 1_000_000, 4_000_000, (under(4),), shape="chain"),
-    Cell("chain, middle, durable, 128 B", "tree", "pubsub", dict(size=128, acks=True, window=4000, subject="orders"), 500_000, 500_000,
-         (under(4),), shape="chain", durable=True, stock_load=dict(size=128, subject="orders")),
-    Cell("durable publish with fsync, 128 B", "tree", "pubsub", dict(size=128, acks=True, window=4000, subject="orders"), 20_000, 300_000,
+    Cell("durable publish with fsync, 128 B", "tree", "pubsub", dict(size=128, acks=True, window=4000, subject="orders"), 12_000, 200_000,
          (value(100_000, "rate", floor=True),), durable=True),
+    *TREE_CELLS,
 ]

@@ -9,7 +9,9 @@ constexpr std::uint64_t live = 100;
 }  // namespace
 
 Churn::Churn(const Options& options) : options_(options) {
-    if (options.churn > 0) connection_ = std::make_unique<Connection>(options.server, this, 0);
+    const bool far = options.churn_far && !options.far_server.empty();
+    if (options.churn > 0)
+        connection_ = std::make_unique<Connection>(far ? options.far_server : options.server, this, 0);
 }
 
 void Churn::begin() {

@@ -215,18 +215,20 @@ void Loop::add(Connection& connection) {
     interest_.push_back(EPOLLIN);
 }
 
-void Loop::turn(int wait_ms) {
+void Loop::turn(std::chrono::nanoseconds wait) {
     for (std::size_t i = 0; i < connections_.size(); ++i) {
         const std::uint32_t wanted = connections_[i]->flush() ? EPOLLIN : EPOLLIN | EPOLLOUT;
         if (wanted == interest_[i]) continue;
-        if (wanted == EPOLLIN) wait_ms = 0;  // what was left over is out: the owner can go on at once
+        if (wanted == EPOLLIN) wait = {};  // what was left over is out: the owner can go on at once
         epoll_event event{};
         event.events = interest_[i] = wanted;
         event.data.u64 = i;
         epoll_ctl(fd_, EPOLL_CTL_MOD, connections_[i]->fd(), &event);
     }
     std::array<epoll_event, 64> events;
-    const int count = epoll_wait(fd_, events.data(), static_cast<int>(events.size()), wait_ms);
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(wait);
+    const timespec longest{seconds.count(), (wait - seconds).count()};
+    const int count = epoll_pwait2(fd_, events.data(), static_cast<int>(events.size()), &longest, nullptr);
     for (int i = 0; i < count; ++i) {
         Connection& connection = *connections_[events[static_cast<std::size_t>(i)].data.u64];
         if (events[static_cast<std::size_t>(i)].events & EPOLLOUT) connection.flush();

@@ -2,6 +2,7 @@
 // loudly at anything it did not expect. One thread, non-blocking, driven by Loop.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
@@ -103,8 +104,9 @@ class Loop {
     Loop& operator=(const Loop&) = delete;
 
     void add(Connection& connection);
-    /// Waits at most `wait_ms`, reads what can be read and writes what is left over.
-    void turn(int wait_ms);
+    /// Waits at most so long, reads what can be read and writes what is left over.
+    void turn(std::chrono::nanoseconds wait);
+    void turn(int wait_ms) { turn(std::chrono::milliseconds(wait_ms)); }
 
   private:
     int fd_;

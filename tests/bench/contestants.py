@@ -10,8 +10,10 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "system"))
 from servers import ROOT, STOCK, Gateway, Playground, Server, ServerFailed, Stock, request
 from readings import Reading, figures
+from times import Times
 
 LOAD = Path(os.environ.get("TREEGATE_LOAD", ROOT / "build/dev/tests/bench/load"))
+COSTS = Path(os.environ.get("TREEGATE_COSTS", ROOT / "build/dev/tests/bench/tree/tree_costs"))
 RELEASE = Path(os.environ.get("TREEGATE", ROOT / "build/release/gateway/treegate"))
 RUN_SECONDS_MAX = 120
 WARM_PART = 20  # one in so many messages comes before the measured ones
@@ -40,17 +42,23 @@ def on_core(core, command):
 
 
 class Contestant:
-    """An entry's servers in a cell's shape. `measured` is the one whose CPU counts."""
+    """An entry's servers in a cell's shape, under load."""
 
     def __init__(self, cell, entry, playground, binary, label, pinned):
         self.cell, self.entry, self.playground, self.binary, self.label, self.pinned = cell, entry, playground, binary, label, pinned
         self.servers = []
         self.load = None
 
+    @property
+    def measured(self):
+        """The servers whose CPU counts."""
+        if self.cell.shape != "chain":
+            return self.servers[:1]
+        return self.servers[1:2] if self.cell.measured == "middle" else self.servers[:-1]
+
     def start(self):
         self.servers = (self.stock_servers if self.entry.stock else self.gateways)()
         self.near, self.far = self.servers[0], self.servers[-1]
-        self.measured = self.servers[1 if self.cell.shape == "chain" else 0]
 
     def stop(self):
         if self.load:
@@ -100,6 +108,10 @@ class Contestant:
             self.start()
         if not self.cell.kind:
             return {"resident_mb": Reading(self.measured).resident_bytes / 1e6}
+        if self.cell.hops:
+            far = self.run_load(count, {}, counter)
+            near = self.run_load(count, {"far-server": self.near.address}, None)
+            return far | {"hop_us": (far["p50_us"] - near["p50_us"]) / (len(self.servers) - 1)}
         if not self.cell.twin:
             return self.run_load(count, {}, counter)
         each = {}
@@ -113,7 +125,7 @@ class Contestant:
             self.load = load
         before = Reading(self.measured)
         if counter:
-            with counter(self.measured.pid) as calls:
+            with counter(self.measured[0].pid) as calls:
                 seen = load.run(count)
             calls = calls.total
         else:
@@ -124,11 +136,37 @@ class Contestant:
         return figures(before, after, seen, calls)
 
     def load_flags(self, count, extra):
-        flags = dict(self.cell.stock_load if self.entry.stock and self.cell.stock_load else self.cell.load, **self.entry.load) | extra
+        flags = dict(self.cell.stock_load if self.entry.stock and self.cell.stock_load else self.cell.load, **self.entry.load)
         flags |= {"warm": 0 if self.cell.fresh else max(1000, count // WARM_PART), "server": self.near.address, "seconds-max": RUN_SECONDS_MAX}
         if self.far is not self.near:
             flags["far-server"] = self.far.address
-        return flags
+        return {name.replace("_", "-"): setting for name, setting in (flags | extra).items()}
+
+
+class Core:
+    """The cell's machines alone, in one process: what tree_costs says of them."""
+
+    def __init__(self, cell, entry):
+        self.cell, self.entry = cell, entry
+
+    def start(self):
+        pass
+
+    stop = start
+
+    def run(self, count, number=0, counter=None):
+        flags = self.cell.load | self.entry.load
+        command = [str(COSTS), flags.pop("what"), *(f"--{name}={1 if setting is True else setting}" for name, setting in flags.items())]
+        return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=RUN_SECONDS_MAX).stdout)
+
+
+def make_contestant(cell, entry, playground, binary, label, pinned):
+    """Who takes part in the cell for this entry, with start(), run(count, number, counter) and stop()."""
+    if cell.kind == "core":
+        return Core(cell, entry)
+    if cell.kind == "times":
+        return Times(cell, entry, playground, binary, label)
+    return Contestant(cell, entry, playground, binary, label, pinned)
 
 
 class Load:

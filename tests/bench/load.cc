@@ -30,7 +30,8 @@ void check_deadline(Clock::time_point since, const Options& options, const std::
 
 std::uint64_t window_of(const Options& options) {
     if (options.window > 0) return options.window;
-    return std::max<std::uint64_t>(64, in_flight_bytes_max / (options.size + options.headers + 32));
+    const std::uint32_t tail = options.tails > 0 || options.once ? tail_bytes + 1 : 0;
+    return std::max<std::uint64_t>(64, in_flight_bytes_max / (options.size + options.headers + tail + 32));
 }
 
 std::uint32_t micros_now() {
@@ -44,8 +45,9 @@ namespace {
 constexpr const char* usage =
     "load pubsub|requests|subjects|subscriptions|connections [--server h:p] [--far-server h:p] [--subject s]\n"
     "     [--publishers n] [--subscribers n] [--paired] [--queue] [--acks] [--subjects n] [--wildcards percent]\n"
-    "     [--churn per-second] [--shards n] [--across] [--size bytes] [--headers bytes] [--count n] [--warm n]\n"
-    "     [--window n] [--seconds-max n] [--wait]\n";
+    "     [--drawn n] [--tails n] [--once] [--churn per-second] [--churn-far] [--rate per-second] [--shards n] "
+    "[--across]\n"
+    "     [--size bytes] [--headers bytes] [--count n] [--warm n] [--window n] [--seconds-max n] [--wait]\n";
 
 using Make = std::unique_ptr<Cell> (*)(const Options&);
 
@@ -58,21 +60,21 @@ const std::map<std::string, Make> makers{{"pubsub", make_pubsub},
 bool parse(int argc, char** argv, Options& options, bool& wait) {
     std::map<std::string, std::string*> texts{
         {"server", &options.server}, {"far-server", &options.far_server}, {"subject", &options.subject}};
-    std::map<std::string, std::uint32_t*> numbers{{"publishers", &options.publishers},
-                                                  {"subscribers", &options.subscribers},
-                                                  {"subjects", &options.subjects},
-                                                  {"wildcards", &options.wildcards},
-                                                  {"churn", &options.churn},
-                                                  {"shards", &options.shards},
-                                                  {"size", &options.size},
-                                                  {"headers", &options.headers},
-                                                  {"seconds-max", &options.seconds_max}};
+    std::map<std::string, std::uint32_t*> numbers{
+        {"publishers", &options.publishers}, {"subscribers", &options.subscribers},
+        {"subjects", &options.subjects},     {"wildcards", &options.wildcards},
+        {"drawn", &options.drawn},           {"tails", &options.tails},
+        {"churn", &options.churn},           {"rate", &options.rate},
+        {"shards", &options.shards},         {"size", &options.size},
+        {"headers", &options.headers},       {"seconds-max", &options.seconds_max}};
     std::map<std::string, std::uint64_t*> counts{
         {"count", &options.count}, {"warm", &options.warm}, {"window", &options.window}};
     std::map<std::string, bool*> switches{{"paired", &options.paired},
                                           {"queue", &options.queue},
                                           {"acks", &options.acks},
                                           {"across", &options.across},
+                                          {"once", &options.once},
+                                          {"churn-far", &options.churn_far},
                                           {"wait", &wait}};
     if (argc < 2) return false;
     options.cell = argv[1];

@@ -83,6 +83,8 @@ class FaultyServer:
         hit = not probe and not inbox and self.count == VICTIM
         if hit and self.fault == "drop":
             return
+        if hit and self.fault == "wrong subject":
+            subject = subject[:-1] + ("0" if subject[-1] != "0" else "1")
         if hit and self.fault == "damage":
             payload = payload[:-1] + bytes([payload[-1] ^ 1])
         if hit and self.fault == "damage headers":
@@ -156,6 +158,28 @@ class TheLoadGenerator(unittest.TestCase):
         self.assert_verified("pubsub", "--acks", "--window", "100", "--subject", "orders", delivered=1000, acked=1000)
         self.assert_verified("requests", "--publishers", "2", "--subscribers", "2", published=1000, delivered=1000)
 
+    def test_verifies_messages_with_subjects_of_their_own_and_at_a_rate(self):
+        self.assert_verified("pubsub", "--tails", "10", published=1000, delivered=1000)
+        self.assert_verified("pubsub", "--once", "--publishers", "2", "--subscribers", "2", published=1000, delivered=2000)
+        self.assert_verified("subjects", "--subjects", "50", "--drawn", "5", published=1000, delivered=1000)
+        run = self.run_load("", "pubsub", "--rate", "10000")
+        self.assertEqual(0, run.returncode, run.stderr)
+        seen = json.loads(run.stdout)
+        self.assertGreater(seen["seconds"], 0.099)  # 1,000 messages, the first one at once
+        self.assertGreater(seen["max_us"], 0)
+
+    def test_finds_out_first_what_a_far_server_has_told_the_near_one(self):
+        server = FaultyServer("")
+        try:
+            address = f"127.0.0.1:{server.port}"
+            command = [LOAD, "subjects", "--subjects", "50", "--count", "1000", "--warm", "0", "--server", address, "--far-server", address,
+                       "--churn", "1000", "--churn-far"]
+            run = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        finally:
+            server.close()
+        self.assertEqual(0, run.returncode, run.stderr)
+        self.assertEqual(1000, json.loads(run.stdout)["delivered"])
+
     def test_notices_a_lost_message(self):
         self.assert_noticed("drop", "was due", "pubsub")
         self.assert_noticed("drop", "not done after", "requests")
@@ -177,6 +201,9 @@ class TheLoadGenerator(unittest.TestCase):
         self.assert_noticed("damage", "damaged", "pubsub")
         self.assert_noticed("damage headers", "headers arrived damaged", "pubsub", "--headers", "64")
         self.assert_noticed("damage", "damaged", "requests")
+
+    def test_notices_a_message_on_another_subject(self):
+        self.assert_noticed("wrong subject", "arrived on", "pubsub", "--once")
 
     def test_notices_subscriptions_that_are_wrong_or_not_there(self):
         self.assert_noticed("wrong sid", "arrived at subscription", "subjects", "--subjects", "50")

@@ -3,24 +3,30 @@
 import dataclasses
 import statistics
 
-from cells import AGAIN, STOCK, TREEGATE, Entry
-from contestants import Contestant, Playground, ROOT
+from cell import AGAIN, STOCK, TREEGATE, Entry
+from contestants import Playground, ROOT, make_contestant
 
 SHORT_DIVISOR = 20
 SHORT_COUNT_MIN = 2000
 SHORT_SUBJECTS_MAX = 20_000
 SYSCALL_PART = 3  # the round that counts system calls has one in so many messages
 BEFORE = "before"
-COMPARED = ("cpu_us", "rate", "p50_us", "p99_us", "p999_us", "max_us", "resident_mb", "bytes_each", "growth")  # metrics with ratios
+# Metrics with ratios.
+COMPARED = ("cpu_us", "rate", "p50_us", "p99_us", "p999_us", "max_us", "hop_us", "resident_mb", "bytes_each", "growth", "took_ms", "record_ns")
 
 
 def shortened(cell):
     """The cell as the test run has it: tiny, and otherwise the same."""
     small = lambda count: max(min(count, SHORT_COUNT_MIN), count // SHORT_DIVISOR)
-    load = dict(cell.load)
+    return dataclasses.replace(cell, count=small(cell.count), ours=small(cell.ours), load=shortened_load(cell, cell.load),
+                               entries=tuple(dataclasses.replace(entry, load=shortened_load(cell, entry.load)) for entry in cell.entries))
+
+
+def shortened_load(cell, load):
+    load = dict(load)
     if "subjects" in load:
         load["subjects"] = min(load["subjects"], SHORT_SUBJECTS_MAX)
-    return dataclasses.replace(cell, count=small(cell.count), ours=small(cell.ours), load=load)
+    return load | ({"short": True} if cell.kind == "core" else {})
 
 
 def entries_of(cell, options):
@@ -42,7 +48,7 @@ def run_cell(cell, options, counter, pinned):
         for number, entry in enumerate(entries):
             label = f"{number}-{'stock' if entry.stock else 'treegate'}"
             binary = options.against if entry.name == BEFORE else options.treegate
-            contestants.append(Contestant(cell, entry, playground, binary, label, pinned))
+            contestants.append(make_contestant(cell, entry, playground, binary, label, pinned))
             if not cell.fresh:
                 contestants[-1].start()
         for number in range(min(options.rounds, cell.rounds_max)):
@@ -53,7 +59,7 @@ def run_cell(cell, options, counter, pinned):
                 for one in contestants:
                     one.stop()
         result = summarise(cell, entries, rounds)
-        if counter and cell.kind and not cell.twin:
+        if counter and cell.kind not in ("", "core", "times") and not cell.twin and not cell.hops:
             for one in contestants:
                 calls = one.run(max(1, count_of(cell, one.entry) // SYSCALL_PART), 0, counter).get("syscalls")
                 if calls is not None:
@@ -78,7 +84,7 @@ def summarise(cell, entries, rounds):
     for name, runs in rounds.items():
         keys = [key for key in runs[0] if all(key in run for run in runs)]
         result["medians"][name] = {key: statistics.median(run[key] for run in kept(cell, runs)) for key in keys}
-    compared = [(entry.name, entry.reference) for entry in entries if entry.reference]
+    compared = [(entry.name, entry.reference) for entry in entries if entry.reference in rounds]
     if BEFORE in rounds:
         compared.append((TREEGATE.name, BEFORE))
     for name, reference in compared:

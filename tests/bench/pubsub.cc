@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include <sys/prctl.h>
+
 #include "tests/bench/cells.h"
 #include "tests/bench/churn.h"
 
@@ -9,6 +11,8 @@ namespace {
 
 constexpr int idle_wait_ms = 100;
 constexpr int probe_wait_ms = 20;
+// With a rate, what is due is sent this often.
+constexpr std::chrono::microseconds pace{20};
 
 std::uint64_t last_number(std::string_view text) {
     const std::size_t dot = text.rfind('.');
@@ -21,6 +25,7 @@ struct Publisher {
     std::unique_ptr<Connection> connection;
     std::string subject;
     std::string head;                     // "PUB bench.0 128\r\n"
+    std::size_t tail_at = 0;              // in it, of the subject's tail
     std::string inbox;                    // "_INBOX.load0.", when acks are wanted
     std::uint64_t next = 0;               // sequence number of the next message
     std::uint64_t target = 0;             // where this run ends
@@ -48,6 +53,20 @@ std::string header_block(std::uint32_t bytes) {
     return begin + value + end;
 }
 
+// 64 bits that look random, another for each number.
+std::uint64_t mixed(std::uint64_t number) {
+    number = (number + 0x9e3779b97f4a7c15ULL) * 0xbf58476d1ce4e5b9ULL;
+    number = (number ^ (number >> 29)) * 0x94d049bb133111ebULL;
+    return number ^ (number >> 32);
+}
+
+// Writes tail_bytes characters.
+void write_tail(char* out, std::uint64_t number) {
+    constexpr char digits[] = "0123456789abcdef";
+    for (std::uint64_t bits : {mixed(number), mixed(~number)})
+        for (int i = 0; i < 16; ++i, bits >>= 4) *out++ = digits[bits & 15];
+}
+
 class PubSub : public Cell, public Receiver {
   public:
     explicit PubSub(const Options& options) : options_(options), payload_(options.size), churn_(options_) {
@@ -60,12 +79,15 @@ class PubSub : public Cell, public Receiver {
         for (Publisher& publisher : publishers_) loop_.add(*publisher.connection);
         for (Subscriber& subscriber : subscribers_) loop_.add(*subscriber.connection);
         churn_.add_to(loop_);
+        // Waits end when they are due, not up to 50 us later.
+        if (options.rate > 0) prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
         probe();
     }
 
     Report run(std::uint64_t count) override {
         report_ = Report{};
         const auto began = Clock::now();
+        began_micros_ = micros_now();
         for (std::uint32_t i = 0; i < publishers_.size(); ++i) {
             Publisher& publisher = publishers_[i];
             const std::uint64_t share = count / publishers_.size() + (i < count % publishers_.size() ? 1 : 0);
@@ -83,7 +105,7 @@ class PubSub : public Cell, public Receiver {
             bool room = false;
             for (std::uint32_t i = 0; i < publishers_.size(); ++i) room |= fill(publishers_[i], i);
             churn_.turn();
-            loop_.turn(room ? 0 : options_.churn > 0 ? 1 : idle_wait_ms);
+            loop_.turn(longest_wait(room));
             check_deadline(began, options_,
                            "published " + std::to_string(report_.published) + ", delivered " +
                                std::to_string(report_.delivered) + ", acked " + std::to_string(report_.acked));
@@ -106,6 +128,29 @@ class PubSub : public Cell, public Receiver {
         return options_.subject + "." + std::to_string(options_.queue ? 0 : publisher);
     }
 
+    std::chrono::nanoseconds longest_wait(bool room) const {
+        if (options_.rate > 0) return pace;
+        return std::chrono::milliseconds(room ? 0 : options_.churn > 0 ? 1 : idle_wait_ms);
+    }
+
+    bool has_tails() const { return options_.tails > 0 || options_.once; }
+
+    std::uint64_t tail_of(std::uint64_t sequence) const {
+        return options_.once ? sequence : mixed(sequence) % options_.tails;
+    }
+
+    // When a publisher's message of this run is to be sent, in microseconds since the run began.
+    std::uint64_t due_micros(const Publisher& publisher, std::uint64_t sequence) const {
+        return (sequence - publisher.base) * publishers_.size() * 1'000'000 / options_.rate;
+    }
+
+    // Up to which sequence number a publisher's messages are due.
+    std::uint64_t due(const Publisher& publisher) const {
+        if (options_.rate == 0) return publisher.target;
+        const std::uint64_t elapsed = micros_now() - began_micros_;
+        return publisher.base + elapsed * options_.rate / 1'000'000 / publishers_.size() + 1;
+    }
+
     // On one loop with its publisher, or on the next one.
     std::uint32_t shard_of(std::uint32_t subscriber) const {
         return subscriber % options_.publishers + (options_.across ? 1 : 0);
@@ -116,9 +161,10 @@ class PubSub : public Cell, public Receiver {
             connect_on_shard(address, this, options_.publishers + index, options_.shards, shard_of(index));
         subscriber.next.assign(options_.publishers, 0);
         const bool one = options_.paired || options_.queue || options_.publishers == 1;
-        const std::string filter =
+        std::string filter =
             one ? subject_of(options_.paired ? index % options_.publishers : 0) : options_.subject + ".>";
-        if (!options_.acks) {
+        if (one && has_tails()) filter += ".*";
+        if (!options_.acks && !has_tails()) {
             for (std::uint32_t i = 0; i < (options_.queue ? 1 : options_.publishers); ++i) {
                 if (takes(index, i)) subscriber.connection->expect_head(subject_of(i), options_.headers, options_.size);
             }
@@ -130,7 +176,9 @@ class PubSub : public Cell, public Receiver {
     void prepare(Publisher& publisher, std::uint32_t index) {
         publisher.connection = connect_on_shard(options_.server, this, index, options_.shards, index);
         publisher.subject = subject_of(index);
+        if (has_tails()) publisher.subject += "." + std::string(tail_bytes, '-');
         publisher.head = head(publisher, "");
+        publisher.tail_at = publisher.head.find(publisher.subject) + publisher.subject.size() - tail_bytes;
         if (!options_.acks) return;
         publisher.inbox = "_INBOX.load" + std::to_string(index) + ".";
         publisher.connection->out() += "SUB " + publisher.inbox + "* 1\r\n";
@@ -172,7 +220,8 @@ class PubSub : public Cell, public Receiver {
     // Appends what the window and one write allow; true when more could be sent at once.
     bool fill(Publisher& publisher, std::uint32_t index) {
         if (publisher.next == publisher.target || publisher.connection->unsent() > 0) return false;
-        const std::uint64_t bound = std::min(publisher.target, slowest(publisher, index) + window_of(options_));
+        const std::uint64_t bound =
+            std::min({publisher.target, slowest(publisher, index) + window_of(options_), due(publisher)});
         const std::uint32_t now = options_.acks ? micros_now() : 0;
         while (publisher.next < bound && publisher.connection->unsent() < write_bytes_max) {
             if (options_.acks) {
@@ -180,6 +229,7 @@ class PubSub : public Cell, public Receiver {
                 append(publisher, head(publisher, " " + publisher.inbox + std::to_string(publisher.next)), index,
                        publisher.next);
             } else {
+                if (has_tails()) write_tail(publisher.head.data() + publisher.tail_at, tail_of(publisher.next));
                 append(publisher, publisher.head, index, publisher.next);
             }
             ++publisher.next;
@@ -234,7 +284,20 @@ class PubSub : public Cell, public Receiver {
         }
         next = stamp.sequence + 1;
         ++report_.delivered;
+        if (has_tails()) check_tail(message.subject, stamp);
+        if (options_.rate > 0) {
+            const std::uint64_t since = micros_now() - began_micros_;
+            const std::uint64_t due = due_micros(publishers_[stamp.publisher], stamp.sequence);
+            report_.micros.push_back(static_cast<std::uint32_t>(since - std::min(since, due)));
+        }
         report_.digest = report_.digest * 31 + stamp.check;
+    }
+
+    void check_tail(std::string_view subject, const Stamp& stamp) const {
+        char tail[tail_bytes];
+        write_tail(tail, tail_of(stamp.sequence));
+        if (!subject.starts_with(subject_of(stamp.publisher)) || !subject.ends_with(std::string_view(tail, tail_bytes)))
+            throw Failure("message " + std::to_string(stamp.sequence) + " arrived on " + std::string(subject));
     }
 
     // A member of a queue group gets some of a publisher's messages, in order; no other member gets the same.
@@ -281,6 +344,7 @@ class PubSub : public Cell, public Receiver {
     std::vector<Subscriber> subscribers_;
     Loop loop_;
     Report report_;
+    std::uint32_t began_micros_ = 0;  // of this run, as micros_now() has it
     Churn churn_;
     std::string headers_;
 };

@@ -13,12 +13,13 @@ ATTACH_SECONDS_MAX = 10
 
 
 class Reading:
-    """What a process has used so far."""
+    """What servers have used so far, added up."""
 
-    def __init__(self, server):
-        self.cpu_seconds = server.cpu_seconds()
-        self.resident_bytes = server.resident_bytes()
-        self.reads_writes = reads_writes(server.pid)
+    def __init__(self, servers):
+        self.cpu_seconds = sum(server.cpu_seconds() for server in servers)
+        self.resident_bytes = sum(server.resident_bytes() for server in servers)
+        calls = [reads_writes(server.pid) for server in servers]
+        self.reads_writes = None if None in calls else sum(calls)
 
 
 def reads_writes(pid):

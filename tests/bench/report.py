@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 
 from contestants import HERE, ROOT, STOCK
-from cells import AGAIN, STOCK as STOCK_ENTRY
+from cell import AGAIN, STOCK as STOCK_ENTRY
 from measure import ratio_of
 from tables import METRICS, cpu_table, label, own_table, spread, table, target_text, text
 
 DIGITS = 4  # of raw figures in the JSON
 NOISE = 1.25  # smaller differences mean nothing
 VENV = ROOT / "build/venv/bin/python"
-APART = ("memory", "shards", "churn", "noise", "tree")  # groups with a section of their own
-LOWER_IS_BETTER = ("cpu_us", "p50_us", "p99_us", "p999_us", "max_us", "resident_mb", "bytes_each", "growth", "syscalls", "reads_writes")
+APART = ("memory", "shards", "churn", "noise", "tree", "tree churn", "tree growth", "tree times", "tree core")  # groups with a section of their own
+LOWER_IS_BETTER = ("cpu_us", "p50_us", "p99_us", "p999_us", "max_us", "hop_us", "took_ms", "resident_mb", "bytes_each", "growth", "syscalls", "reads_writes")
 
 INTRODUCTION = """Server CPU time of one message is the figure that counts: user and system time of the server, all threads, divided by deliveries
 (publish only: by messages published; requests: by requests; connections and subscriptions: for each). So it is also seconds of CPU
@@ -105,17 +105,32 @@ def page(info, results):
         ("memory", "Memory, connections, subscriptions", ["resident_mb", "bytes_each", "cpu_us"], "![Memory](memory.svg)"),
         ("churn", "Subscription churn during traffic", ["calm_us", "cpu_us", "growth", "churned_rate"], ""),
     ]
+    tree_sections = [
+        ("tree", "Through a tree: latency", ["p50_us", "p99_us", "hop_us", "rate"]),
+        ("tree churn", "Subscription churn at one end of a tree: CPU of the others", ["calm_us", "cpu_us", "growth", "churned_rate"]),
+        ("tree growth", "What a transit hop costs as things grow", ["cpu_us", "rate", "server_share", "resident_mb"]),
+        ("tree times", "How long moves in the tree take", ["took_ms"]),
+        ("tree core", "The tree's machines by themselves", ["record_ns", "overhead_bytes", "number_bytes", "factors", "definition_bytes", "compute_us",
+                                                           "define_us", "pass_us", "tree_mb", "bytes_each", "same_bytes", "some_bytes", "first_bytes"]),
+    ]
     for group, title, metrics, picture in sections:
         if groups(plain, [group]):
             parts += [f"## {title}", medians_table(groups(plain, [group]), metrics), picture]
     for group, title in (("shards", "Two shards"), ("noise", "Noise: the stock server beside itself"), ("tree", "Through a tree of gateways, and durable")):
         if groups(plain, [group]):
             parts += [f"## {title}", cpu_table(groups(plain, [group])), own_table(groups(plain, [group]))]
+    for group, title, metrics in tree_sections:
+        # One table for each of the programs that the machines are measured by.
+        part = lambda r: r["load"]["what"] if r["kind"] == "core" else ""
+        for what in dict.fromkeys(part(r) for r in groups(plain, [group])):
+            chosen = [r for r in groups(plain, [group]) if part(r) == what]
+            shown = [metric for metric in metrics if any(metric in medians for r in chosen for medians in r["medians"].values())]
+            parts += [f"## {title}" if f"## {title}" not in parts else "", medians_table(chosen, shown) if shown else ""]
     if pinned:
         parts += ["## Server on one core, load on another", cpu_table(pinned)]
     parts += ["## System calls and memory in use",
               f"Calls for 1,000 messages; all calls by {info['calls_method']}, reads and writes by `/proc/<pid>/io`. Resident after the last round.",
-              medians_table([r for r in plain if r["kind"] and r["group"] != "memory"], ["syscalls", "reads_writes", "resident_mb"]),
+              medians_table([r for r in plain if r["kind"] not in ("", "core", "times") and r["group"] != "memory"], ["syscalls", "reads_writes", "resident_mb"]),
               "## Where stock wins", stock_wins(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -10,7 +10,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import report
 import tables
-from cells import CELLS, STOCK, TREEGATE, Cell, Entry, Target, under, value
+from cell import STOCK, TREEGATE, Cell, Entry, Target, under, value
+from cells import CELLS
 from contestants import ROOT
 from measure import ratio_of, shortened, summarise
 from readings import figures
@@ -46,6 +47,9 @@ class Rounds(unittest.TestCase):
         result = summary(cell(), (STOCK, TREEGATE, OTHER), stock=rounds(cpu_us=[8.0]), treegate=rounds(cpu_us=[2.0]), two=rounds(cpu_us=[3.0]))
         self.assertEqual(1.5, ratio_of(result, "two")["median"])
         self.assertEqual(1.0, ratio_of(result, "two")["difference"])
+
+    def test_who_has_no_reference_in_the_cell_is_not_compared(self):
+        self.assertEqual([], summary(cell(), (TREEGATE,), treegate=rounds(took_ms=[8.0]))["ratios"])
 
     def test_targets_are_ratios_differences_or_values_with_a_ceiling_or_a_floor(self):
         asked = [(under(4), True), (under(5), False), (Target(3, "rate", floor=True), True), (Target(3.1, "rate", floor=True), False),
@@ -88,7 +92,8 @@ class Texts(unittest.TestCase):
     def test_names_of_cells_are_unique_and_the_short_form_is_small(self):
         self.assertEqual(len(CELLS), len({one.name for one in CELLS}))
         for one in CELLS:
-            self.assertLessEqual(shortened(one).load.get("subjects", 0), 20_000)
+            for load in (shortened(one).load, *(entry.load for entry in shortened(one).entries)):
+                self.assertLessEqual(load.get("subjects", 0), 20_000)
             self.assertLessEqual(max(shortened(one).count, shortened(one).ours), 1_000_000)
 
 

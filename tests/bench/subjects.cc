@@ -13,6 +13,9 @@ namespace {
 // Messages are sent in this many precomputed random draws, over and over.
 constexpr std::uint32_t draws = 1'000'000;
 constexpr std::uint32_t areas = 97;
+// Subjects are asked one by one whether they are known, up to so many; of more the last.
+constexpr std::uint32_t probed_max = 1000;
+constexpr int probe_wait_ms = 20;
 // SUB lines between two looks at the socket, and messages that ask whether subscriptions work.
 constexpr std::uint32_t subscribe_batch = 1000;
 constexpr std::uint32_t samples = 1000;
@@ -79,6 +82,7 @@ class Subjects : public Cell, public Receiver {
         loop_.add(publisher_);
         loop_.add(subscriber_);
         churn_.add_to(loop_);
+        if (!options.far_server.empty()) probe();
     }
 
     Report run(std::uint64_t count) override {
@@ -104,6 +108,10 @@ class Subjects : public Cell, public Receiver {
         Stamp stamp;
         if (!payload_.read(message.payload, stamp))
             throw Failure("a message arrived damaged on " + std::string(message.subject));
+        if (stamp.publisher == probe_publisher) {
+            probe_arrived_ = stamp.sequence;
+            return;
+        }
         if (stamp.sequence != arrived_) {
             throw Failure("message " + std::to_string(stamp.sequence) + " arrived where " + std::to_string(arrived_) +
                           " was due");
@@ -120,13 +128,42 @@ class Subjects : public Cell, public Receiver {
     }
 
   private:
+    // The subject of the i-th of those that get messages; the last one is the last subscription.
+    std::uint32_t drawn(std::uint32_t i) const {
+        const std::uint32_t count = options_.drawn == 0 ? options_.subjects : options_.drawn;
+        return static_cast<std::uint32_t>(std::uint64_t{i + 1} * options_.subjects / count - 1);
+    }
+
+    // Messages that do not count until each of these subjects is known at the publisher's server.
+    void probe() {
+        const auto began = Clock::now();
+        const std::uint32_t count = options_.drawn == 0 ? options_.subjects : options_.drawn;
+        for (std::uint32_t i = count > probed_max ? count - 1 : 0; i < count; ++i) {
+            std::string line = "PUB ";
+            append_subject(line, options_.subject, drawn(i));
+            line += " " + std::to_string(options_.size) + "\r\n";
+            const std::size_t at = line.size();
+            line.resize(at + options_.size);
+            payload_.write(line.data() + at, probe_publisher, i);
+            line += "\r\n";
+            while (probe_arrived_ != i) {
+                publisher_.out() += line;
+                loop_.turn(probe_wait_ms);
+                check_deadline(began, options_, "subject " + std::to_string(drawn(i)) + " is not known everywhere");
+            }
+        }
+        publisher_.round_trip();
+    }
+
     // Who gets each message, and the lines to send, in the order of sending: then the load reads its memory in order.
     void draw() {
         std::uint64_t state = 0x853c49e6748fea9bULL;
         const std::string end = " " + std::to_string(options_.size) + "\r\n";
         ends_.push_back(0);
         for (std::uint32_t i = 0; i < draws; ++i) {
-            drawn_.push_back(static_cast<std::uint32_t>(next_random(state) % options_.subjects));
+            const std::uint64_t random = next_random(state);
+            drawn_.push_back(options_.drawn == 0 ? static_cast<std::uint32_t>(random % options_.subjects)
+                                                 : drawn(static_cast<std::uint32_t>(random % options_.drawn)));
             heads_ += "PUB ";
             append_subject(heads_, options_.subject, drawn_.back());
             heads_ += end;
@@ -160,6 +197,7 @@ class Subjects : public Cell, public Receiver {
     std::vector<std::size_t> ends_;
     std::uint64_t next_ = 0;
     std::uint64_t arrived_ = 0;
+    std::uint64_t probe_arrived_ = UINT64_MAX;  // which one did last
 };
 
 class Subscriptions : public Cell, public Receiver {

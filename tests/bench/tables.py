@@ -1,7 +1,11 @@
 """Figures as text: lines, cells of tables, tables."""
 
-from cells import STOCK, TREEGATE
+from cell import STOCK, TREEGATE
 from measure import BEFORE, ratio_of
+
+def bytes_text(v):
+    return f"{v:.0f} B" if v < 10_000 else f"{v / 1000:.1f} KB" if v < 10_000_000 else f"{v / 1e6:.1f} MB"
+
 
 METRICS = {  # how a figure is called and written
     "cpu_us": ("CPU", lambda v: f"{v:.3f} µs" if v < 10 else f"{v:.1f} µs"),
@@ -10,6 +14,20 @@ METRICS = {  # how a figure is called and written
     "p99_us": ("p99", lambda v: f"{v:.0f} µs"),
     "p999_us": ("p99.9", lambda v: f"{v:.0f} µs"),
     "max_us": ("max", lambda v: f"{v:.0f} µs"),
+    "hop_us": ("p50 added per hop", lambda v: f"{v:.0f} µs"),
+    "took_ms": ("time", lambda v: f"{v:.0f} ms" if v < 10_000 else f"{v / 1000:.1f} s"),
+    "record_ns": ("CPU of a record at the transit", lambda v: f"{v:.0f} ns"),
+    "overhead_bytes": ("tree overhead of a record", lambda v: f"{v:.1f} B"),
+    "number_bytes": ("the number", bytes_text),
+    "definition_bytes": ("its definition", bytes_text),
+    "compute_us": ("computing it", lambda v: f"{v:.3g} µs"),
+    "factors": ("factors", lambda v: f"{v:.0f}"),
+    "pass_us": ("taking it up and on at a transit", lambda v: f"{v:.3g} µs"),
+    "define_us": ("splitting and defining it", lambda v: f"{v:.3g} µs"),
+    "tree_mb": ("memory of one gateway", lambda v: f"{v:.1f} MB"),
+    "first_bytes": ("first sync", bytes_text),
+    "same_bytes": ("reconnect, nothing changed", bytes_text),
+    "some_bytes": ("reconnect, 1 % changed", bytes_text),
     "resident_mb": ("resident", lambda v: f"{v:.1f} MB"),
     "bytes_each": ("memory of each", lambda v: f"{v:.0f} B" if v < 10_000 else f"{v / 1000:.1f} KB"),
     "calm_us": ("CPU without churn", lambda v: f"{v:.3f} µs"),
@@ -49,11 +67,14 @@ def target_text(target):
     return f"{name} {sign} {limit}", measured, "met" if target["met"] else "**not met**"
 
 
+TELLING = ("growth", "bytes_each", "hop_us", "cpu_us", "took_ms", "record_ns", "same_bytes", "overhead_bytes", "compute_us", "resident_mb")
+
+
 def one_line(result):
     """For the progress line: the telling figure of each contestant."""
     parts = []
     for name, medians in result["medians"].items():
-        metric = next(key for key in ("growth", "bytes_each", "cpu_us", "resident_mb") if key in medians)
+        metric = next(key for key in TELLING if key in medians)
         ratio = ratio_of(result, name, metric)
         parts.append(f"{name} {text(metric, medians[metric])}" + (f" = {fraction(ratio['median'])}" if ratio else ""))
     return ", ".join(parts)
