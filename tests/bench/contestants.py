@@ -144,7 +144,7 @@ class Contestant:
 
 
 class Core:
-    """The cell's machines alone, in one process: what tree_costs says of them."""
+    """No servers: what tree_costs says of the tree's machines by themselves."""
 
     def __init__(self, cell, entry):
         self.cell, self.entry = cell, entry
@@ -156,8 +156,13 @@ class Core:
 
     def run(self, count, number=0, counter=None):
         flags = self.cell.load | self.entry.load
-        command = [str(COSTS), flags.pop("what"), *(f"--{name}={1 if setting is True else setting}" for name, setting in flags.items())]
-        return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=RUN_SECONDS_MAX).stdout)
+        command = [str(COSTS), flags.pop("what")]
+        for name, setting in flags.items():
+            command += [f"--{name}", str(int(setting))]
+        run = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=RUN_SECONDS_MAX)
+        if run.returncode != 0:
+            raise ServerFailed(f"{' '.join(command)} ended with {run.returncode}")
+        return json.loads(run.stdout)
 
 
 def make_contestant(cell, entry, playground, binary, label, pinned):

@@ -48,17 +48,16 @@ class Host final : public peer::TreeHost, public peer::TreeEvents, public sim::N
         options.seed = host;
         tree_ =
             std::make_unique<peer::Tree>(options, registry_, sets_, *this, *this, signer_, world.now(), world.wall());
-        network.attach(host, *this, true);
     }
 
     void start() {
+        network_.attach(host_, *this, true);
         tree_->start(world_.now());
         turn();
     }
     void feed_router(Router& router) { router_ = &router; }
     void set_interest(const std::string& filter, std::uint32_t weight) {
         if (!tree_->set_interest("$G", filter, "", weight, world_.now())) throw Broken("a log is full");
-        turn();
     }
     peer::Tree& tree() { return *tree_; }
 
@@ -157,9 +156,17 @@ class Host final : public peer::TreeHost, public peer::TreeEvents, public sim::N
 
 class Forest {
   public:
-    explicit Forest(const CostOptions& options) : options_(options), world_(1), network_(world_, network_options()) {
-        for (std::uint32_t i = 0; i < options.gateways; ++i) add(i, i == 0 ? i : (i - 1) / children);
+    // What the root's clients and others want goes to `router`.
+    Forest(const CostOptions& options, Router& router)
+        : options_(options), world_(1), network_(world_, network_options()) {
+        for (std::uint32_t i = 0; i < options.gateways; ++i) {
+            add(i, i == 0 ? i : (i - 1) / children);
+            for (std::uint32_t f = 0; f < options.filters; ++f) hosts_[i]->set_interest(filter_of(i, f, 0), 1);
+        }
+        hosts_[0]->feed_router(router);
+        for (const auto& host : hosts_) host->start();
         wait_one_tree();
+        run(quiet);
     }
 
     Host& operator[](std::uint32_t i) { return *hosts_[i]; }
@@ -168,7 +175,6 @@ class Forest {
         std::vector<std::string> join;
         if (number != parent) join.push_back(sim::Network::address_of(parent));
         hosts_.push_back(std::make_unique<Host>(world_, network_, number, std::move(join)));
-        hosts_.back()->start();
     }
 
     void run(base::Duration time) {
@@ -218,21 +224,18 @@ class Forest {
 
 }  // namespace
 
-Figures sync_costs(const CostOptions& options) {
+Figures sync_costs(const CostOptions& wanted) {
+    CostOptions options = wanted;
+    if (options.small) {
+        options.gateways = std::min(options.gateways, 20U);
+        options.filters = std::min(options.filters, 50U);
+    }
     const double none = memory();
-    Forest forest(options);
-    const double empty = memory();
     Router router;
-    forest[0].feed_router(router);
-    for (std::uint32_t i = 0; i < options.gateways; ++i)
-        for (std::uint32_t f = 0; f < options.filters; ++f) forest[i].set_interest(filter_of(i, f, 0), 1);
-    forest.wait_one_tree();
-    forest.run(quiet);
-    const double full = memory();
-    const double all = static_cast<double>(options.gateways) * options.filters;
-    // One Router is the same as another; the logs are everywhere.
-    const double router_bytes = static_cast<double>(router.stats().bytes);
-    const double tree_bytes = (full - empty - router_bytes) / options.gateways + (empty - none) / options.gateways;
+    Forest forest(options, router);
+    // One Router is like another; the logs are everywhere.
+    const auto router_bytes = static_cast<double>(router.stats().bytes);
+    const double gateway_bytes = (memory() - none - router_bytes) / options.gateways + router_bytes;
 
     const double same = forest.reconnect_bytes([] {});
     const std::uint32_t changed = std::max(options.filters / 100, 1U);
@@ -245,10 +248,11 @@ Figures sync_costs(const CostOptions& options) {
         }
     });
     forest.add(options.gateways, 0);
+    forest[options.gateways].start();
     forest.wait_one_tree();
-    const double first = static_cast<double>(forest[options.gateways].link_bytes(0));
-    return {{"tree_mb", (tree_bytes + router_bytes) / 1e6},
-            {"bytes_each", (tree_bytes + router_bytes) / all},
+    const auto first = static_cast<double>(forest[options.gateways].link_bytes(0));
+    return {{"tree_mb", gateway_bytes / 1e6},
+            {"bytes_each", gateway_bytes / options.gateways / options.filters},
             {"same_bytes", same},
             {"some_bytes", some},
             {"first_bytes", first}};
