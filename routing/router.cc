@@ -286,6 +286,10 @@ void Router::outdate(FilterId filter) {
     }
 }
 
+bool Router::glances_pay() const {
+    return index_.size() >= glance_records_min || cache_->size() >= glance_records_min;
+}
+
 void Router::glance(AccountId account, std::string_view subject, int step, Glance& at) const {
     switch (step) {
         case 0:

@@ -128,14 +128,14 @@ class Router {
     void glance(AccountId account, std::string_view subject, int step, Glance& at) const;
     /// As the other, with what a Glance has found out.
     Route& route(AccountId account, std::string_view subject, const Glance* glance);
-    /// Whether there is so much interest that a Glance pays.
-    [[nodiscard]] bool glances_pay() const { return index_.size() >= glance_filters_min; }
+    /// Whether there are so many filters, or subjects in use, that a Glance pays.
+    [[nodiscard]] bool glances_pay() const;
 
     [[nodiscard]] RouterStats stats() const;
 
   private:
     /// Source: measured; below, what is needed lies in the first-level caches anyway.
-    static constexpr std::size_t glance_filters_min = 512;
+    static constexpr std::size_t glance_records_min = 512;
 
     enum class PlaceKind : std::uint8_t { local, shard, gateway };
 
