@@ -102,107 +102,146 @@ std::uint32_t Router::find_interest(FilterId filter, PlaceKind kind, std::uint32
 
 std::uint32_t Router::make_interest(FilterId filter, PlaceKind kind, std::uint32_t place, std::string_view queue) {
     const std::uint32_t id = interests_.allocate();
+    BASE_CHECK(id < grouped_bit - 1);
     Interest& interest = interests_[id];
     interest.filter = filter;
     interest.queue = queue.empty() ? index_none : use_queue(queue);
     interest.kind = kind;
     interest.place = place;
-    interest.next = index_.head(filter);
-    if (interest.next != index_none) interests_[interest.next].previous = id;
-    index_.head(filter) = id;
+    std::uint32_t& first = index_.use(filter).interests;
+    interest.next = first;
+    if (first != index_none) interests_[first].previous = id;
+    first = id;
     interest_index_.insert(interest_hash(filter, kind, place, interest.queue), id);
     return id;
 }
 
 void Router::remove_interest(std::uint32_t id) {
     const Interest& interest = interests_[id];
-    interest_index_.erase(interest_hash(interest.filter, interest.kind, interest.place, interest.queue), id);
+    const FilterId filter = interest.filter;
+    interest_index_.erase(interest_hash(filter, interest.kind, interest.place, interest.queue), id);
     if (interest.next != index_none) interests_[interest.next].previous = interest.previous;
     if (interest.previous != index_none) {
         interests_[interest.previous].next = interest.next;
     } else {
-        index_.head(interest.filter) = interest.next;
+        index_.use(filter).interests = interest.next;
     }
     if (interest.queue != index_none) release_queue(interest.queue);
-    if (index_.head(interest.filter) == index_none) index_.erase(interest.filter);
     interests_.free(id);
+    release(filter);
+}
+
+// Takes a filter out that nobody wants any more.
+void Router::release(FilterId filter) {
+    if (index_.use(filter).unused()) index_.erase(filter);
+}
+
+// The first subscription of those that `want` stands for.
+std::uint32_t& Router::first_of(Want want) {
+    return is_grouped(want) ? interest_of(want).members : index_.use(want).plain;
 }
 
 SubscriptionId Router::subscribe(AccountId account, std::string_view filter, std::string_view queue,
                                  ConnectionId connection) {
     const FilterId at = index_.insert(account, filter);
-    std::uint32_t wanted = find_interest(at, PlaceKind::local, 0, queue);
-    if (wanted == index_none) wanted = make_interest(at, PlaceKind::local, 0, queue);
-    Interest& interest = interests_[wanted];
+    Want want = at;
+    if (!queue.empty()) {
+        std::uint32_t interest = find_interest(at, PlaceKind::local, 0, queue);
+        if (interest == index_none) interest = make_interest(at, PlaceKind::local, 0, queue);
+        ++interests_[interest].weight;
+        want = interest | grouped_bit;
+    }
     const std::uint32_t slot = subscriptions_.allocate();
-    if (slot == subscription_generations_.size()) subscription_generations_.push_back(0);
-    if (++subscription_generations_[slot] == 0) ++subscription_generations_[slot];
-    subscriptions_[slot] = {connection, wanted, interest.members, index_none};
-    if (interest.members != index_none) subscriptions_[interest.members].previous = slot;
-    interest.members = slot;
-    interest.connection = connection;
-    ++interest.weight;
-    mark_dirty(wanted);
+    Subscription& subscription = subscriptions_[slot];
+    std::uint32_t& first = first_of(want);
+    subscription.connection = connection;
+    subscription.want = want;
+    subscription.next = first;
+    if (++subscription.generation == 0) ++subscription.generation;
+    if (first != index_none) subscriptions_[first].previous = slot;
+    first = slot;
+    mark_dirty(want);
     outdate(at);
-    return {slot, subscription_generations_[slot]};
+    return {slot, subscription.generation};
 }
 
 bool Router::alive(SubscriptionId id) const {
-    return id.slot < subscription_generations_.size() && subscription_generations_[id.slot] == id.generation &&
-           subscriptions_[id.slot].interest != index_none;
+    return id.slot < subscriptions_.end() && subscriptions_[id.slot].generation == id.generation &&
+           subscriptions_[id.slot].want != index_none;
 }
 
 bool Router::unsubscribe(SubscriptionId id) {
     if (!alive(id)) return false;
     const Subscription gone = subscriptions_[id.slot];
-    Interest& interest = interests_[gone.interest];
     if (gone.next != index_none) subscriptions_[gone.next].previous = gone.previous;
-    if (gone.previous != index_none) {
-        subscriptions_[gone.previous].next = gone.next;
-    } else {
-        interest.members = gone.next;
-        interest.connection = gone.next == index_none ? 0 : subscriptions_[gone.next].connection;
-    }
+    (gone.previous != index_none ? subscriptions_[gone.previous].next : first_of(gone.want)) = gone.next;
     subscriptions_.free(id.slot);
-    --interest.weight;
-    outdate(interest.filter);
-    mark_dirty(gone.interest);  // without members it stays until take_changes() has told it
+    subscriptions_[id.slot].generation = gone.generation;
+    if (is_grouped(gone.want)) --interest_of(gone.want).weight;
+    outdate(is_grouped(gone.want) ? interest_of(gone.want).filter : gone.want);
+    mark_dirty(gone.want);  // without members it stays until next_change() has told it
     return true;
 }
 
 std::uint32_t Router::local_weight(AccountId account, std::string_view filter, std::string_view queue) const {
     const FilterId at = index_.find(account, filter);
     if (at == filter_none) return 0;
-    const std::uint32_t found = find_interest(at, PlaceKind::local, 0, queue);
-    return found == index_none ? 0 : interests_[found].weight;
+    if (!queue.empty()) {
+        const std::uint32_t found = find_interest(at, PlaceKind::local, 0, queue);
+        return found == index_none ? 0 : interests_[found].weight;
+    }
+    std::uint32_t count = 0;
+    for (std::uint32_t slot = index_.use(at).plain; slot != index_none; slot = subscriptions_[slot].next) ++count;
+    return count;
 }
 
-void Router::mark_dirty(std::uint32_t id) {
-    if (interests_[id].dirty) return;
-    interests_[id].dirty = true;
-    dirty_.push_back(id);
+void Router::mark_dirty(Want want) {
+    bool& dirty = is_grouped(want) ? interest_of(want).dirty : index_.use(want).dirty;
+    if (dirty) return;
+    dirty = true;
+    dirty_.push_back(want);
 }
 
 std::vector<InterestChange> Router::take_changes() {
     std::vector<InterestChange> changes;
-    for (const std::uint32_t id : dirty_) {
-        Interest& interest = interests_[id];
-        interest.dirty = false;
-        const bool plain = interest.queue == index_none;
-        const std::uint32_t weight = plain ? std::min(interest.weight, 1u) : interest.weight;
-        if (weight != interest.told) {
-            changes.push_back({});
-            InterestChange& change = changes.back();
-            change.account = index_.account(interest.filter);
-            change.filter = index_.text(interest.filter);
-            if (!plain) change.queue = queues_[interest.queue].text;
-            change.weight = weight;
-            interest.told = weight;
+    for (InterestChangeView change; next_change(change);)
+        changes.push_back({change.account, std::string(change.filter), std::string(change.queue), change.weight});
+    return changes;
+}
+
+bool Router::next_change(InterestChangeView& change) {
+    while (has_changes()) {
+        const Want want = dirty_[dirty_done_++];
+        const FilterId filter = is_grouped(want) ? interest_of(want).filter : want;
+        const std::string_view text = index_.text(filter);
+        change.account = index_.account(filter);
+        told_text_ = text;
+        bool news = false;
+        if (is_grouped(want)) {
+            Interest& interest = interest_of(want);
+            interest.dirty = false;
+            change.weight = interest.weight;
+            news = interest.told != interest.weight;
+            interest.told = interest.weight;
+            told_text_ += queues_[interest.queue].text;
+            if (interest.weight == 0) remove_interest(want & ~grouped_bit);
+        } else {
+            FilterUse& use = index_.use(filter);
+            const bool wanted = use.plain != index_none;
+            use.dirty = false;
+            change.weight = wanted ? 1 : 0;
+            news = use.told != wanted;
+            use.told = wanted;
+            release(filter);
         }
-        if (weight == 0) remove_interest(id);
+        if (!news) continue;
+        change.filter = std::string_view(told_text_).substr(0, text.size());
+        change.queue = std::string_view(told_text_).substr(text.size());
+        return true;
     }
     dirty_.clear();
-    return changes;
+    dirty_done_ = 0;
+    return false;
 }
 
 void Router::set_place_interest(PlaceKind kind, std::uint32_t place, AccountId account, std::string_view filter,
@@ -227,9 +266,26 @@ void Router::set_place_interest(PlaceKind kind, std::uint32_t place, AccountId a
     outdate(at);
 }
 
+// Whether a sibling has plain subscriptions.
+void Router::set_sibling(ShardIndex shard, AccountId account, std::string_view filter, bool wants) {
+    const FilterId at = wants ? index_.insert(account, filter) : index_.find(account, filter);
+    if (at == filter_none) return;
+    std::uint8_t& siblings = index_.use(at).siblings;
+    const auto bit = static_cast<std::uint8_t>(1U << shard);
+    if (((siblings & bit) != 0) == wants) return;
+    siblings ^= bit;
+    outdate(at);
+    release(at);
+}
+
 void Router::set_shard_interest(ShardIndex shard, AccountId account, std::string_view filter, std::string_view queue,
                                 std::uint32_t weight) {
-    set_place_interest(PlaceKind::shard, shard, account, filter, queue, weight);
+    BASE_CHECK(shard < router_shards_max);
+    if (queue.empty()) {
+        set_sibling(shard, account, filter, weight != 0);
+    } else {
+        set_place_interest(PlaceKind::shard, shard, account, filter, queue, weight);
+    }
 }
 
 void Router::set_gateway_interest(GatewayIndex gateway, AccountId account, std::string_view filter,
@@ -300,25 +356,21 @@ void Router::glance(AccountId account, std::string_view subject, int step, Glanc
             break;
         case 1:
             at.kept = cache_->guess(at.hash);
-            if (at.kept == nullptr) at.id = index_.guess(at.hash);
+            if (at.kept == nullptr) at.filter = index_.guess(at.hash);
             break;
         case 2:
             if (at.kept != nullptr) {
                 __builtin_prefetch(at.kept->subject.data());
                 __builtin_prefetch(at.kept->route.plain.data());
-            } else if (at.id != index_none) {
-                at.id = index_.head(at.id);
-                if (at.id != index_none) __builtin_prefetch(&interests_[at.id]);
+            } else if (at.filter != filter_none) {
+                at.slot = index_.use(at.filter).plain;
+                if (at.slot != index_none) __builtin_prefetch(&subscriptions_[at.slot]);
             }
             break;
         default:
-            if (at.kept != nullptr) {
-                if (at.kept->route.plain.empty()) break;
-                at.slot = at.kept->route.plain.front().slot;
-                __builtin_prefetch(at.kept->route.plain.front().head.data());
-            } else if (at.id != index_none) {
-                at.slot = interests_[at.id].members;
-            }
+            if (at.kept == nullptr || at.kept->route.plain.empty()) break;
+            at.slot = at.kept->route.plain.front().slot;
+            __builtin_prefetch(at.kept->route.plain.front().head.data());
     }
 }
 
@@ -363,16 +415,23 @@ void Router::build(AccountId account, std::string_view subject, std::uint64_t ha
     recycle(route);
     matched_.clear();
     index_.match(account, subject, hash, matched_);
+    std::uint32_t siblings = 0;
     for (const FilterId filter : matched_) {
-        for (std::uint32_t id = index_.head(filter); id != index_none; id = interests_[id].next) {
+        const FilterUse& use = index_.use(filter);
+        add_local(use.plain, route.plain);
+        siblings |= use.siblings;
+        for (std::uint32_t id = use.interests; id != index_none; id = interests_[id].next) {
             const Interest& interest = interests_[id];
             if (interest.weight == 0) continue;
             if (interest.queue == index_none) {
-                add_plain(interest, route);
+                add_gateway(interest, route);
             } else {
                 add_to_group(interest, route);
             }
         }
+    }
+    for (ShardIndex shard = 0; siblings != 0; ++shard, siblings >>= 1) {
+        if ((siblings & 1) != 0) route.shards.push_back(shard);
     }
     finish(route);
     if (policies_differ_ && !route.groups.empty()) set_policies(account, subject, route);
@@ -412,27 +471,14 @@ void Router::recycle(Route& route) {
     route.flags = 0;
 }
 
-void Router::add_local(const Interest& interest, std::vector<LocalReceiver>& out) const {
-    out.push_back({interest.members, interest.connection, {}});
-    if (interest.weight == 1) return;
-    for (std::uint32_t slot = subscriptions_[interest.members].next; slot != index_none;
-         slot = subscriptions_[slot].next) {
+// The subscriptions from `slot` on.
+void Router::add_local(std::uint32_t slot, std::vector<LocalReceiver>& out) const {
+    for (; slot != index_none; slot = subscriptions_[slot].next)
         out.push_back({slot, subscriptions_[slot].connection, {}});
-    }
 }
 
-void Router::add_plain(const Interest& interest, Route& route) const {
-    switch (interest.kind) {
-        case PlaceKind::local:
-            add_local(interest, route.plain);
-            break;
-        case PlaceKind::shard:
-            route.shards.push_back(static_cast<ShardIndex>(interest.place));
-            break;
-        case PlaceKind::gateway:
-            (reachable(interest.place) ? route.gateways : route.remembered).push_back(interest.place);
-            break;
-    }
+void Router::add_gateway(const Interest& interest, Route& route) const {
+    (reachable(interest.place) ? route.gateways : route.remembered).push_back(interest.place);
 }
 
 void Router::add_to_group(const Interest& interest, Route& route) {
@@ -451,7 +497,7 @@ void Router::add_to_group(const Interest& interest, Route& route) {
     RouteGroup& group = route.groups[queue.group - 1];
     switch (interest.kind) {
         case PlaceKind::local:
-            add_local(interest, group.local);
+            add_local(interest.members, group.local);
             break;
         case PlaceKind::shard:
             group.remote.push_back(
@@ -466,7 +512,6 @@ void Router::add_to_group(const Interest& interest, Route& route) {
 }
 
 void Router::finish(Route& route) {
-    sort_unique(route.shards);
     sort_unique(route.gateways);
     sort_unique(route.remembered);
     for (RouteGroup& group : route.groups) merge_places(group);
@@ -485,7 +530,7 @@ RouterStats Router::stats() const {
     stats.filters = index_.size();
     stats.interests = interests_.used();
     stats.bytes = index_.bytes() + interests_.bytes() + interest_index_.bytes() + subscriptions_.bytes() +
-                  subscription_generations_.capacity() * sizeof(std::uint32_t) + queues_.bytes() + queue_index_.bytes();
+                  queues_.bytes() + queue_index_.bytes();
     return stats;
 }
 

@@ -32,6 +32,17 @@ struct InterestChange {
     bool operator==(const InterestChange&) const = default;
 };
 
+/// The same, borrowed: valid until the next call on the router that said it.
+struct InterestChangeView {
+    AccountId account = account_global;
+    std::string_view filter;
+    std::string_view queue;
+    std::uint32_t weight = 0;
+};
+
+/// How many shards there may be at most.  Source: a byte of FilterUse.
+inline constexpr ShardIndex router_shards_max = 8;
+
 /// Counted over the life of the router, except where a line says "now".
 struct RouterStats {
     std::uint64_t routes = 0;      ///< calls of route(): cache_hits + matches
@@ -40,7 +51,7 @@ struct RouterStats {
     std::uint64_t cache_evictions = 0;
     std::uint64_t subscriptions = 0;  ///< of this shard, now
     std::uint64_t filters = 0;        ///< of all places, now
-    std::uint64_t interests = 0;      ///< (place, account, filter, queue), now
+    std::uint64_t interests = 0;      ///< of queue groups and other gateways: (place, account, filter, queue), now
     std::uint64_t cached_routes = 0;  ///< now
     std::uint64_t bytes = 0;          ///< held by index and interest, now; without the cache and malloc's own
 };
@@ -73,19 +84,27 @@ class Router {
     /// Removes it.  An id that is no longer in use is ignored (false), so a late second removal does no harm.
     bool unsubscribe(SubscriptionId id);
 
+    /// The id of the subscription that has this slot, which is in use.
+    [[nodiscard]] SubscriptionId subscription_at(std::uint32_t slot) const {
+        return {slot, subscriptions_[slot].generation};
+    }
+
     /// True while the subscription is there.
     [[nodiscard]] bool alive(SubscriptionId id) const;
 
-    /// How many subscriptions of this shard have exactly this filter and queue.
+    /// How many subscriptions of this shard have exactly this filter and queue.  Cost: as many steps, if it is plain.
     [[nodiscard]] std::uint32_t local_weight(AccountId account, std::string_view filter, std::string_view queue) const;
 
     /// What changed in this shard's own interest since the last call, each (account, filter, queue) once, in the order
     /// of first change.  What went away and came back meanwhile (or came and went) is not in it unless its weight
     /// differs from what was told last.
     [[nodiscard]] std::vector<InterestChange> take_changes();
-    [[nodiscard]] bool has_changes() const { return !dirty_.empty(); }
+    /// The next of these changes.  False: that was all.
+    [[nodiscard]] bool next_change(InterestChangeView& change);
+    [[nodiscard]] bool has_changes() const { return dirty_.size() != dirty_done_; }
 
-    /// What a sibling shard wants: `weight` subscriptions; 0 removes.  A plain weight above 0 is only "wants it".
+    /// What a sibling shard (below router_shards_max: checked) wants: `weight` subscriptions; 0 removes.  A plain
+    /// weight above 0 is only "wants it".
     void set_shard_interest(ShardIndex shard, AccountId account, std::string_view filter, std::string_view queue,
                             std::uint32_t weight);
 
@@ -120,7 +139,7 @@ class Router {
     struct Glance {
         std::uint64_t hash = 0;
         const CachedRoute* kept = nullptr;
-        std::uint32_t id = index_none;    ///< of the filter, then of its first interest
+        FilterId filter = filter_none;
         std::uint32_t slot = index_none;  ///< after the last step: of the first subscription that gets it
     };
     static constexpr int glance_steps = 4;
@@ -139,27 +158,35 @@ class Router {
 
     enum class PlaceKind : std::uint8_t { local, shard, gateway };
 
-    /// (filter, place, queue): one list element of a filter, found through interest_index_.
+    /// (filter, place, queue): one list element of a filter, found through interest_index_.  Plain interest of this
+    /// shard and of its siblings has none: it is in FilterUse.
     struct Interest {
-        ConnectionId connection = 0;  ///< local: of the first member, so that one member alone costs no look at it
         std::uint32_t members = index_none;  ///< local: first subscription
         std::uint32_t weight = 0;            ///< local: number of members
         std::uint32_t next = index_none;     ///< in the filter's list
-        std::uint32_t queue = index_none;    ///< number of the queue name; none: plain
+        std::uint32_t queue = index_none;    ///< number of the queue name; none: plain (of a gateway)
         FilterId filter = filter_none;
         std::uint32_t previous = index_none;  ///< in the filter's list
         std::uint32_t place = 0;              ///< ShardIndex or GatewayIndex; local: 0
+        std::uint32_t told = 0;               ///< local: weight that take_changes() told last
         PlaceKind kind = PlaceKind::local;
-        bool dirty = false;      ///< local: in dirty_
-        std::uint32_t told = 0;  ///< local: weight that take_changes() told last
+        bool dirty = false;  ///< local: in dirty_
     };
+
+    /// What a subscription of this shard is one of: the plain ones of a filter (its id), or the members of an interest
+    /// (its id with grouped_bit).
+    using Want = std::uint32_t;
+    static constexpr Want grouped_bit = 0x80000000;
+    [[nodiscard]] static bool is_grouped(Want want) { return (want & grouped_bit) != 0; }
 
     struct Subscription {
         ConnectionId connection = 0;
-        std::uint32_t interest = index_none;
-        std::uint32_t next = index_none;  ///< among the members of its interest
-        std::uint32_t previous = index_none;
+        Want want = index_none;
+        std::uint32_t next = index_none;      ///< among those with this want
+        std::uint32_t previous = index_none;  ///< among those with this want
+        std::uint32_t generation = 0;         ///< how often the slot has been used; stays while it is free
     };
+    static_assert(sizeof(Subscription) == 24);
 
     struct QueueName {
         std::string text;
@@ -178,7 +205,11 @@ class Router {
     void remove_interest(std::uint32_t id);
     void set_place_interest(PlaceKind kind, std::uint32_t place, AccountId account, std::string_view filter,
                             std::string_view queue, std::uint32_t weight);
-    void mark_dirty(std::uint32_t id);
+    void set_sibling(ShardIndex shard, AccountId account, std::string_view filter, bool wants);
+    [[nodiscard]] Interest& interest_of(Want want) { return interests_[want & ~grouped_bit]; }
+    [[nodiscard]] std::uint32_t& first_of(Want want);
+    void mark_dirty(Want want);
+    void release(FilterId filter);
 
     [[nodiscard]] std::uint8_t bucket(AccountId account, std::string_view subject) const;
     [[nodiscard]] std::uint64_t generation(std::uint8_t bucket) const { return generation_all_ + generation_[bucket]; }
@@ -186,8 +217,8 @@ class Router {
 
     void build(AccountId account, std::string_view subject, std::uint64_t hash, Route& route);
     void recycle(Route& route);
-    void add_local(const Interest& interest, std::vector<LocalReceiver>& out) const;
-    void add_plain(const Interest& interest, Route& route) const;
+    void add_local(std::uint32_t slot, std::vector<LocalReceiver>& out) const;
+    void add_gateway(const Interest& interest, Route& route) const;
     void add_to_group(const Interest& interest, Route& route);
     void finish(Route& route);
     void set_policies(AccountId account, std::string_view subject, Route& route);
@@ -200,12 +231,13 @@ class Router {
     SlotPool<Interest> interests_;
     IdTable interest_index_;
     SlotPool<Subscription> subscriptions_;
-    std::vector<std::uint32_t> subscription_generations_;  ///< by slot; survives reuse
     SlotPool<QueueName> queues_;
     IdTable queue_index_;
     std::vector<bool> reachable_;
     std::vector<std::uint16_t> distances_;  ///< by gateway
-    std::vector<std::uint32_t> dirty_;
+    std::vector<Want> dirty_;
+    std::size_t dirty_done_ = 0;  ///< so many of them have been told
+    std::string told_text_;       ///< of the change told last
 
     // A route is up to date while the sum of these two is what it was; both only grow.
     std::uint64_t generation_all_ = 1;             ///< filters with a leading wildcard, reachability

@@ -12,7 +12,8 @@
 namespace routing {
 
 /// Gives out numbers 0, 1, 2 ... and takes them back; the one given back last is given out next.
-/// References to records stay valid until the record is freed.  A freed record is reset to T{}.
+/// References to records stay valid until the record is freed.  A freed record is reset to T{}; what is written to it
+/// then is there when its number is given out again.
 /// Threads: one.  Limit: 2^32 - 1 records (checked).
 template <typename T>
 class SlotPool {

@@ -144,7 +144,9 @@ TEST_CASE("the router agrees with a naive one through any history", "[routing][r
                 break;
             }
             case 2: {
-                const Place place{prng.chance(1, 2) ? 1 : 2, static_cast<std::uint32_t>(prng.between(1, 4))};
+                const int kind = prng.chance(1, 2) ? 1 : 2;
+                const Place place{
+                    kind, static_cast<std::uint32_t>(kind == 1 ? prng.below(router_shards_max) : prng.between(1, 4))};
                 const std::string filter = random_filter(prng);
                 const auto weight = static_cast<std::uint32_t>(prng.below(4));
                 if (place.kind == 1) {
@@ -206,6 +208,18 @@ TEST_CASE("the router agrees with a naive one through any history", "[routing][r
     CHECK(stats.routes == stats.matches + stats.cache_hits);
     CHECK(stats.cache_hits > 0);
     CHECK(stats.subscriptions == model.locals.size());
+    for (const NaiveRouter::Local& local : model.locals) REQUIRE(router.unsubscribe(local.id));
+    for (const auto& [key, weight] : model.places) {
+        const auto& [place, of, filter, queue] = key;
+        if (place.kind == 1) {
+            router.set_shard_interest(static_cast<ShardIndex>(place.index), of, filter, queue, 0);
+        } else {
+            router.set_gateway_interest(place.index, of, filter, queue, 0);
+        }
+    }
+    (void)router.take_changes();
+    CHECK(router.stats().filters == 0);
+    CHECK(router.stats().interests == 0);
 }
 
 }  // namespace

@@ -302,5 +302,57 @@ TEST_CASE("a subscription costs less than 200 bytes", "[routing][router]") {
     CHECK(router.stats().bytes / count < 200);
 }
 
+TEST_CASE("plain interest of every sibling reaches the route, and leaves with its withdrawal alone",
+          "[routing][router]") {
+    Router router;
+    std::vector<ShardIndex> all;
+    for (ShardIndex shard = 0; shard < router_shards_max; ++shard) {
+        router.set_shard_interest(shard, account_global, "a.b", "", 3);
+        router.set_shard_interest(shard, account_global, "a.*", "", 1);
+        all.push_back(shard);
+        CHECK(router.route(account_global, "a.b").shards == all);
+    }
+    CHECK(router.stats().filters == 2);
+    for (ShardIndex shard = 0; shard < router_shards_max; ++shard) {
+        router.set_shard_interest(shard, account_global, "a.b", "", 0);
+        CHECK(router.route(account_global, "a.b").shards == all);
+        router.set_shard_interest(shard, account_global, "a.b", "", 0);
+    }
+    CHECK(router.stats().filters == 1);
+    for (ShardIndex shard = 0; shard < router_shards_max; ++shard) {
+        router.set_shard_interest(shard, account_global, "a.*", "", 0);
+        all.erase(all.begin());
+        CHECK(router.route(account_global, "a.b").shards == all);
+    }
+    CHECK(router.stats().filters == 0);
+}
+
+TEST_CASE("a filter that only siblings hold is not told as this shard's", "[routing][router]") {
+    Router router;
+    router.set_shard_interest(1, account_global, "a", "", 1);
+    CHECK(router.take_changes().empty());
+    const SubscriptionId own = router.subscribe(account_global, "a", "", 7);
+    CHECK(router.take_changes() == std::vector<InterestChange>{{account_global, "a", "", 1}});
+    router.unsubscribe(own);
+    router.set_shard_interest(1, account_global, "a", "", 0);
+    CHECK(router.take_changes() == std::vector<InterestChange>{{account_global, "a", "", 0}});
+    CHECK(router.stats().filters == 0);
+}
+
+TEST_CASE("a million subscriptions cost what the page says", "[routing][router]") {
+    // A tenth of it, which has the same cost each.  Unit: bytes.
+    constexpr std::size_t count = 100'000;
+    Router here;
+    Router sibling;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::string filter =
+            "bench." + std::to_string(i % 97) + ".device-" + std::to_string(i) + (i % 5 == 0 ? ".*" : ".state");
+        here.subscribe(account_global, filter, "", 1);
+        sibling.set_shard_interest(1, account_global, filter, "", 1);
+    }
+    CHECK(here.stats().bytes < count * 110);
+    CHECK(sibling.stats().bytes < count * 85);
+}
+
 }  // namespace
 }  // namespace routing

@@ -120,16 +120,50 @@ TEST_CASE("a filter as deep as a control line is matched without recursion", "[r
     CHECK(index.wildcards() == 0);
 }
 
-TEST_CASE("the number kept with a filter is reset when its id is used again", "[routing][index]") {
+TEST_CASE("what is kept with a filter is reset when its id is used again", "[routing][index]") {
     SubscriptionIndex index;
     const FilterId first = index.insert(0, "a");
-    CHECK(index.head(first) == filter_none);
-    index.head(first) = 7;
-    CHECK(index.head(index.find(0, "a")) == 7);
+    CHECK(index.use(first).unused());
+    index.use(first).plain = 7;
+    index.use(first).siblings = 0xff;
+    CHECK(index.use(index.find(0, "a")).plain == 7);
     index.erase(first);
     const FilterId second = index.insert(0, "b");
     CHECK(second == first);
-    CHECK(index.head(second) == filter_none);
+    CHECK(index.use(second).unused());
+    CHECK_FALSE(index.use(second).told);
+}
+
+TEST_CASE("a wildcard filter that shares no token with others needs no nodes of its own", "[routing][index]") {
+    SubscriptionIndex index;
+    index.insert(0, "first.*");
+    const std::size_t before = index.bytes();
+    for (int i = 0; i < 1000; ++i) index.insert(0, "token-" + std::to_string(i) + ".and.many.more.*.of.them.>");
+    CHECK(index.bytes() - before < 1000 * std::size_t{128});
+    CHECK(matched(index, 0, "token-7.and.many.more.x.of.them.y.z") == Texts{"token-7.and.many.more.*.of.them.>"});
+    CHECK(matched(index, 0, "token-7.and.many.more.x.of.them").empty());
+    CHECK(matched(index, 0, "token-7.and.many.less.x.of.them.y").empty());
+}
+
+TEST_CASE("filters that part at a late token are found, and the one that stays is found as before",
+          "[routing][index]") {
+    SubscriptionIndex index;
+    const std::vector<std::string> filters = {"a.b.c.*.d", "a.b.c.*.e", "a.b.c.*",  "a.b.*.>",
+                                              "a.b.c.>",   "*.b.c.x",   "*.b.c.*.d"};
+    for (const std::string& stays : filters) {
+        CAPTURE(stays);
+        std::vector<FilterId> ids;
+        for (const std::string& filter : filters) ids.push_back(index.insert(0, filter));
+        CHECK(matched(index, 0, "a.b.c.x.d") == Texts{"a.b.c.>", "a.b.c.*.d", "a.b.*.>", "*.b.c.*.d"});
+        CHECK(matched(index, 0, "a.b.c.x") == Texts{"a.b.c.>", "a.b.c.*", "a.b.*.>", "*.b.c.x"});
+        for (std::size_t i = 0; i < filters.size(); ++i) {
+            CHECK(index.find(0, filters[i]) == ids[i]);
+            if (filters[i] != stays) index.erase(ids[i]);
+        }
+        CHECK(index.find(0, stays) != filter_none);
+        index.erase(index.find(0, stays));
+        CHECK(index.size() == 0);
+    }
 }
 
 TEST_CASE("memory of filters that come and go is used again", "[routing][index]") {
@@ -151,7 +185,7 @@ TEST_CASE("memory of filters that come and go is used again", "[routing][index]"
 std::string random_name(base::Prng& prng, bool filter) {
     static const char* const tokens[] = {"a", "b", "c", "", "*", ">", "a*", "longer-than-sixteen-bytes"};
     std::string name;
-    const std::uint64_t count = prng.between(1, 4);
+    const std::uint64_t count = prng.between(1, prng.chance(1, 4) ? 9 : 4);
     for (std::uint64_t i = 0; i < count; ++i) {
         if (i > 0) name += '.';
         name += tokens[filter ? prng.below(8) : prng.below(prng.chance(1, 4) ? 8 : 3)];
