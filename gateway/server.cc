@@ -40,6 +40,8 @@ constexpr base::Duration stop_time_max = std::chrono::seconds(10);
     return config.tree.has_value() || !config.durable.filters.empty();
 }
 
+static_assert(shards_max <= routing::router_shards_max);
+
 routing::ShardIndex shards_of(const Config& config) {
     return static_cast<routing::ShardIndex>(shard_count(config, std::thread::hardware_concurrency()));
 }

@@ -236,7 +236,7 @@ void Shard::on_subscribe(Client& client) {
     client.session.set_handle(handle_of(id));
     if (id.slot >= subscribers_.size())
         subscribers_.resize(std::max<std::size_t>(id.slot + 1, subscribers_.size() * 2));
-    subscribers_[id.slot] = {&client, index, id.generation, false};
+    subscribers_[id.slot] = {&client, index, false};
     announce_interest();
     make_durable(id.slot);
     if (post_->shards() > 1) rest_while_mail_is_full(client);

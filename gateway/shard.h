@@ -230,7 +230,6 @@ class Shard final {
     struct Subscriber {
         Client* client = nullptr;
         compat::SubscriptionIndex index = compat::subscription_none;
-        std::uint32_t generation = 0;
         bool durable = false;  ///< Node knows it, by its durable_id()
     };
 
@@ -253,6 +252,7 @@ class Shard final {
     void refuse_request(Client& from, const routing::MessageView& message);
     void hold(Client& from, const routing::MessageView& message);
     void announce_interest();
+    void take_interest(routing::ShardIndex sibling, base::ByteView changes);
     void make_durable(std::uint32_t slot);
     void work_for_tree(base::Instant now);
     bool tell_tree(base::Instant now);
@@ -420,8 +420,8 @@ class Shard final {
     base::Bytes for_node_;                         // what Node subscribed to, encoded as mail
     std::vector<routing::ConnectionId> resumes_;
     std::vector<Taken> taken_;
-    std::vector<std::uint64_t> lost_;                       // after taken_
-    std::vector<routing::InterestChange> unsent_interest_;  // for the siblings
+    std::vector<std::uint64_t> lost_;  // after taken_
+    base::Bytes unsent_interest_;      // for the siblings
     bool durable_filters_changed_ = false;
     bool links_full_ = false;
     base::Instant now_{};

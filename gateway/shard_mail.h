@@ -105,14 +105,7 @@ class MailQueue {
 
 /// What the tree shard knows of other gateways, as far as its siblings need it to decide a publish.
 struct TreeNews {
-    struct Interest {
-        routing::GatewayIndex gateway = routing::gateway_none;
-        routing::AccountId account = routing::account_global;
-        std::string filter;
-        std::string queue;
-        std::uint32_t weight = 0;
-    };
-    std::vector<Interest> interest;  ///< see Router::set_gateway_interest
+    base::Bytes interest;  ///< of append_gateway_interest(): see Router::set_gateway_interest
     std::vector<std::pair<routing::GatewayIndex, bool>> reachable;
     std::vector<std::pair<routing::GatewayIndex, std::uint16_t>> distances;  ///< see Router::set_distance
     std::optional<bool> syncing;                                             ///< see NodeHost::syncing
@@ -121,7 +114,7 @@ struct TreeNews {
 
 /// What a shard's own interest has become (a weight of 0 takes it away), and from the tree shard what it heard.
 struct InterestBatch {
-    std::vector<routing::InterestChange> changes;
+    base::Bytes changes;                   ///< of append_interest()
     std::shared_ptr<const TreeNews> news;  ///< null: none
 };
 
@@ -232,7 +225,7 @@ inline void append_delivery(base::Bytes& out, const DeliveryMail& mail) {
 
 /// From one shard to one other.  Threads: the sender's and the receiver's, each only its end.
 struct ShardChannel {
-    MailQueue<InterestBatch> interest;
+    MailQueue<std::shared_ptr<const InterestBatch>> interest;  // one batch for all siblings
     MailQueue<DeliveryBatch> deliveries;
     /// Emptied buffers of deliveries on their way back, so that a stream of them allocates (and faults in) nothing.
     /// Here the receiver sends and the sender receives.

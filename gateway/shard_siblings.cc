@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "compat/nats_writer.h"
+#include "gateway/interest_mail.h"
 #include "gateway/shard.h"
 #include "gateway/shard_internal.h"
 #include "routing/base/check.h"
@@ -13,28 +14,44 @@ namespace gateway {
 using routing::MessageView;
 using routing::Route;
 
+namespace {
+
+routing::InterestChange owned(const routing::InterestChangeView& change) {
+    return {change.account, std::string(change.filter), std::string(change.queue), change.weight};
+}
+
+}  // namespace
+
 // --- Mail -----------------------------------------------------------------------------------------------------------
 
 /// Tells Node at once (a publish of the same client may follow), the siblings at the end of the turn.
 void Shard::announce_interest() {
     if (!router_.has_changes()) return;
-    auto changes = router_.take_changes();
-    if (node_ != nullptr) node_->on_interest(options_.index, changes, now_);
-    if (post_->shards() == 1) return;
-    unsent_interest_.insert(unsent_interest_.end(), std::make_move_iterator(changes.begin()),
-                            std::make_move_iterator(changes.end()));
+    std::vector<routing::InterestChange> for_node;
+    for (routing::InterestChangeView change; router_.next_change(change);) {
+        if (node_ != nullptr) for_node.push_back(owned(change));
+        if (post_->shards() > 1) append_interest(unsent_interest_, change);
+    }
+    if (node_ != nullptr) node_->on_interest(options_.index, for_node, now_);
+}
+
+void Shard::take_interest(routing::ShardIndex sibling, base::ByteView changes) {
+    std::vector<routing::InterestChange> for_node;
+    for (routing::InterestChangeView change; next_interest(changes, change);) {
+        router_.set_shard_interest(sibling, change.account, change.filter, change.queue, change.weight);
+        if (node_ != nullptr) for_node.push_back(owned(change));
+    }
+    if (node_ != nullptr) node_->on_interest(sibling, for_node, now_);
 }
 
 void Shard::send_interest() {
     announce_interest();
     if (unsent_interest_.empty() && news_ == nullptr) return;
-    const InterestBatch batch{std::exchange(unsent_interest_, {}), std::exchange(news_, nullptr)};
-    std::size_t bytes = 0;
-    for (const auto& change : batch.changes)
-        bytes += change.filter.size() + change.queue.size() + sizeof(routing::InterestChange);
+    const auto batch = std::make_shared<const InterestBatch>(
+        InterestBatch{std::exchange(unsent_interest_, {}), std::exchange(news_, nullptr)});
     for (routing::ShardIndex sibling = 0; sibling < post_->shards(); ++sibling) {
         if (sibling == options_.index) continue;
-        post_->channel(options_.index, sibling).interest.send(InterestBatch(batch), bytes);
+        post_->channel(options_.index, sibling).interest.send(std::shared_ptr(batch), batch->changes.size());
         host_->wake(sibling);
     }
 }
@@ -147,10 +164,8 @@ void Shard::drain_mail(base::Instant now) {
         auto& channel = post_->channel(sibling, options_.index);
         const bool was_full = channel.interest.outstanding() > interest_mail_bytes_max / 2;
         while (auto batch = channel.interest.receive()) {
-            for (const auto& mail : batch->changes)
-                router_.set_shard_interest(sibling, mail.account, mail.filter, mail.queue, mail.weight);
-            if (node_ != nullptr) node_->on_interest(sibling, batch->changes, now);
-            if (batch->news != nullptr) take_news(*batch->news);
+            take_interest(sibling, (*batch)->changes);
+            if ((*batch)->news != nullptr) take_news(*(*batch)->news);
         }
         if (was_full) host_->wake(sibling);  // it may have rested connections because of this queue
     }

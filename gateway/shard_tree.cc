@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "compat/nats_writer.h"
+#include "gateway/interest_mail.h"
 #include "gateway/shard.h"
 #include "gateway/shard_internal.h"
 #include "routing/base/check.h"
@@ -92,7 +93,7 @@ void Shard::deliver_queued(const routing::queue::Delivery& delivery) {
     if (id.slot >= subscribers_.size()) return;
     const Subscriber subscriber = subscribers_[id.slot];
     if (subscriber.client == nullptr || subscriber.client->closing ||
-        durable_id(home, {id.slot, subscriber.generation}) != delivery.subscriber)
+        durable_id(home, router_.subscription_at(id.slot)) != delivery.subscriber)
         return;
     if (!count_delivery(subscriber, id.slot)) return;
     Client& to = *subscriber.client;
@@ -352,9 +353,10 @@ void Shard::resume_at_sibling(routing::ConnectionId connection) {
 // --- The other shards -----------------------------------------------------------------------------------------------
 
 void Shard::take_news(const TreeNews& news) {
-    for (const auto& interest : news.interest)
-        router_.set_gateway_interest(interest.gateway, interest.account, interest.filter, interest.queue,
-                                     interest.weight);
+    base::ByteView interest = news.interest;
+    routing::GatewayIndex from = routing::gateway_none;
+    for (routing::InterestChangeView change; next_gateway_interest(interest, from, change);)
+        router_.set_gateway_interest(from, change.account, change.filter, change.queue, change.weight);
     for (const auto& [gateway, reachable] : news.reachable) router_.set_reachable(gateway, reachable);
     for (const auto& [gateway, distance] : news.distances) router_.set_distance(gateway, distance);
     tree_mail_->take(news);

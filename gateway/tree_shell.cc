@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "gateway/interest_mail.h"
+
 namespace gateway {
 
 namespace {
@@ -134,8 +136,7 @@ void TreeShell::durable_filters_changed() {
 }
 void TreeShell::gateway_interest(routing::GatewayIndex gateway, routing::AccountId account, std::string_view filter,
                                  std::string_view queue, std::uint32_t weight) {
-    if (auto* news = shard_.news())
-        news->interest.push_back({gateway, account, std::string(filter), std::string(queue), weight});
+    if (auto* news = shard_.news()) append_gateway_interest(news->interest, gateway, {account, filter, queue, weight});
 }
 void TreeShell::gateway_reachable(routing::GatewayIndex gateway, bool reachable) {
     if (auto* news = shard_.news()) news->reachable.emplace_back(gateway, reachable);
