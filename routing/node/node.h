@@ -106,6 +106,9 @@ struct NodeCounters {
     std::uint64_t durable_published = 0;
     std::uint64_t durable_held = 0;
     std::uint64_t durable_no_taker = 0;
+    /// Records that were not sent to a target, as the way there led through a gateway that Tree-Forbid names by now;
+    /// they stay in the log, and go when there is another way.
+    std::uint64_t durable_barred = 0;
     std::uint64_t targeting_malformed =
         0;  ///< messages that went nowhere for a Tree-To or Tree-Forbid that says nothing
 };
@@ -262,6 +265,7 @@ class Node final : private peer::TreeEvents {
         GatewayIndex gateway = gateway_none;
         std::string group;
         HeldMessage message;
+        bool again = false;  ///< forward: it was forwarded before
     };
     /// Interest that was found in the store, until its gateway confirms or withdraws it.
     using DurableKey = std::tuple<AccountId, std::string, std::string>;

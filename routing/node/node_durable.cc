@@ -258,11 +258,20 @@ void Node::set_own_durable_interest(const queue::DurableInterest& interest) {
 void Node::send_record(const queue::SendRecord& record) {
     const TargetSet* targets = sets_.get(record.targets);
     if (targets == nullptr) return;  // a gap, should it ever happen
+    // The targets were chosen at the append; the ways to them may be others by now.
+    const Scope* within = record.message.header_bytes == 0 ? nullptr : scope(record.message.headers());
+    TargetSet open;
     prevs_.clear();
     for (std::size_t i = 0; i < targets->size(); ++i) {
+        if (within != nullptr && within->bars((*targets)[i].gateway)) continue;  // a gap, until the way is another
+        if (within != nullptr) open.push_back((*targets)[i]);
         const queue::Prev& prev = outbox_.prevs[record.prevs_from + i];
         prevs_.push_back(peer::PrevPosition{prev.run, prev.position});
     }
+    counters_.durable_barred += targets->size() - prevs_.size();
+    if (prevs_.empty()) return;
+    const AccountId account = sets_.account(record.targets);
+    const TargetSetId set = prevs_.size() == targets->size() ? record.targets : sets_.intern(open, account);
     peer::RecordView view;
     view.message = record.message;
     if (view.message.header_bytes != 0 && peer::wants_trace(view.message.headers()))
@@ -271,7 +280,7 @@ void Node::send_record(const queue::SendRecord& record) {
     view.position = record.position;
     view.prevs = prevs_.data();
     view.prev_count = prevs_.size();
-    tree_->send_durable(record.targets, account_name(sets_.account(record.targets)), view, now_);
+    tree_->send_durable(set, account_name(account), view, now_);
 }
 
 void Node::drain_durable() {

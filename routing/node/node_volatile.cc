@@ -17,6 +17,9 @@ namespace {
 constexpr std::uint8_t flag_bounced = peer::record_flag_bounced;  ///< back: the picked group had lost its members
 constexpr std::uint8_t flag_picked_again = 0x20;  ///< bounced once; if it finds nobody again it is dropped
 constexpr std::uint8_t flag_inbox = 0x40;         ///< a reply on the way to its inbox: every group there is served
+/// With flag_inbox: it was where a memory said, in vain.  Who finds nobody again asks the tree: memories of places
+/// where a requester has been may lead round in a circle.
+constexpr std::uint8_t flag_forwarded = flag_picked_again;
 
 /// Adds plain service at `gateway` to an ascending target set.
 void add_plain(TargetSet& targets, GatewayIndex gateway) {
@@ -128,9 +131,12 @@ Scope Node::make_scope(std::string_view lines) {
     }
     if (forbidden.empty()) return scope;
     // Who lives behind a forbidden gateway: the number of the path there can be divided by its prime.
-    for (GatewayIndex gateway = 1; gateway < registry_.size(); ++gateway)
-        if (scope.gateways[gateway] && divisible(paths.explain({Target{gateway, true, {}}}).factors, forbidden))
-            scope.gateways[gateway] = false;
+    scope.barred.resize(registry_.size());
+    for (GatewayIndex gateway = 1; gateway < registry_.size(); ++gateway) {
+        if (!divisible(paths.explain({Target{gateway, true, {}}}).factors, forbidden)) continue;
+        scope.barred[gateway] = true;
+        scope.gateways[gateway] = false;
+    }
     return scope;
 }
 
@@ -238,13 +244,18 @@ void Node::inbox_found(GatewayIndex gateway, AccountId account, std::string_view
         }
         ++counters_.inbox_routed;
         ++counters_.volatile_out;
-        send(message.view(), sets_.intern(targets, account), flag_inbox);
+        send(message.view(), sets_.intern(targets, account),
+             static_cast<std::uint8_t>(flag_inbox | (message.forwarded ? flag_forwarded : 0)));
     }
 }
 
 void Node::forward_to_inbox(Outgoing& outgoing) {
     const MessageView message = outgoing.message.view();
-    const auto found = inboxes_.find(message.account, inbox_prefix(message.subject), now_);
+    auto found = inboxes_.find(message.account, inbox_prefix(message.subject), now_);
+    if (outgoing.again && found.answer == InboxMemory::Answer::lives_at) {
+        inboxes_.forget(message.account, inbox_prefix(message.subject));
+        found = {};
+    }
     // Who told us that it lives here is not where it has gone.
     if (found.answer == InboxMemory::Answer::lives_at && found.gateway != outgoing.gateway &&
         tree_->is_reachable(found.gateway)) {
@@ -255,7 +266,7 @@ void Node::forward_to_inbox(Outgoing& outgoing) {
             return;
         }
         ++counters_.inbox_forwarded;
-        send(message, sets_.intern(targets, message.account), flag_inbox);
+        send(message, sets_.intern(targets, message.account), flag_inbox | flag_forwarded);
         return;
     }
     if (found.answer == InboxMemory::Answer::nowhere) {
@@ -367,7 +378,11 @@ void Node::deliver(const peer::VolatileDelivery& delivery) {
     }
     if (served_.takers != 0) return;
     if ((delivery.flags & flag_inbox) != 0)
-        outgoing_.push_back(Outgoing{Outgoing::Kind::forward, delivery.origin, {}, HeldMessage(untraced)});
+        outgoing_.push_back(Outgoing{Outgoing::Kind::forward,
+                                     delivery.origin,
+                                     {},
+                                     HeldMessage(untraced),
+                                     (delivery.flags & flag_forwarded) != 0});
     else if (served_.lost.empty())
         ++counters_.no_taker_here;
 }

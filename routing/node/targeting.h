@@ -64,8 +64,11 @@ struct Scope {
     /// By GatewayIndex, this gateway among them: those where it may be served.  A gateway that can be reached only by
     /// way of a forbidden one is not in it.
     GatewayMask gateways;
+    /// Forbidden, or reached only by way of a forbidden gateway, whatever Tree-To says.  Empty: nobody.
+    GatewayMask barred;
     bool malformed = false;  ///< then it may go nowhere
     [[nodiscard]] bool has(GatewayIndex gateway) const { return gateway < gateways.size() && gateways[gateway]; }
+    [[nodiscard]] bool bars(GatewayIndex gateway) const { return gateway < barred.size() && barred[gateway]; }
     [[nodiscard]] bool here() const { return has(gateway_self); }
 };
 

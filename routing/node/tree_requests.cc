@@ -183,6 +183,7 @@ std::string TreeRequests::tree_status() const {
     json.member("lookups_dropped", counters.lookups_dropped);
     json.member("durable_published", counters.durable_published).member("durable_held", counters.durable_held);
     json.member("durable_no_taker", counters.durable_no_taker);
+    json.member("durable_barred", counters.durable_barred);
     json.member("targeting_malformed", counters.targeting_malformed);
     json.member("links_established", status.counters.links_established);
     json.member("links_lost", status.counters.links_lost).member("dials", status.counters.dials);

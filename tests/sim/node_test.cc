@@ -190,6 +190,36 @@ TEST_CASE("a reply finds a requester that has moved, by one question to the tree
     row.require_well();
 }
 
+TEST_CASE(
+    "memories of where a requester has been, one leading to the next in a circle, do not keep a reply going round",
+    "[node][lookup]") {
+    Row row(4);
+    for (std::size_t i = 0; i < 3; ++i) row.clients[i]->subscribe("svc." + std::to_string(i), "", false);
+    Client& wanderer = *row.clients[3];
+    row.run(1s);
+    // g0 remembers it at g1, g1 at g2, g2 at g0; it is at g3.
+    for (std::size_t i = 0; i < 3; ++i) {
+        wanderer.move(*row.gateways[(i + 1) % 3]);
+        row.run(1s);
+        wanderer.request("svc." + std::to_string(i), true);
+        row.run(2s);
+    }
+    wanderer.move(*row.gateways[3]);
+    row.run(1s);
+    int got = 0;
+    row.gateways[3]->observe_for_test([&](const MessageView& message) { got += message.subject == "_INBOX.c3.late"; });
+    row.gateways[0]->publish(row.clients[0]->connection(), "_INBOX.c3.late", "", "late");
+    row.run(5s);
+    CHECK(got == 1);
+    CHECK(row.sum().inbox_forwarded == 1);
+    CHECK(row.sum().lookups_asked == 1);
+    // Where it went to is known now, and nobody else's business.
+    row.gateways[2]->publish(row.clients[2]->connection(), "_INBOX.c3.late", "", "late");
+    row.run(5s);
+    CHECK(got == 2);
+    row.require_well();
+}
+
 TEST_CASE("a reply to nobody is dropped after a while, and the tree is not asked again at once", "[node][lookup]") {
     Row row(3);
     const ConnectionId connection = row.clients[0]->connection();

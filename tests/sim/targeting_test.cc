@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "routing/node/json_writer.h"
+#include "routing/peer/path_engine.h"
 #include "routing/sim/client.h"
 #include "routing/sim/sim_gateway.h"
 #include "tests/sim/row.h"
@@ -162,6 +163,39 @@ TEST_CASE("who was behind a forbidden gateway is reached once there is another w
     row.run(30s);
     REQUIRE(row.gateways[0]->node().tree().status().members.size() == 3);
     CHECK(row.publish("Tree-Forbid: region=us\r\n") == Got{0, 3});
+}
+
+TEST_CASE(
+    "a durable message that is sent again goes through no forbidden gateway, and arrives when there is another way",
+    "[node][targeting]") {
+    // g1 and g2 are children of g0.
+    Row row(3, {"news"}, {}, [](GatewaySetup& setup) {
+        if (setup.host == 2) setup.join = {Network::address_of(0)};
+    });
+    row.clients[2]->subscribe("news", "", true);
+    row.run(2s);
+    const auto parent_of_2 = [&] {
+        const auto status = row.gateways[2]->node().tree().status();
+        return status.parent == gateway_none ? std::string("none")
+                                             : std::string(row.gateways[2]->node().tree().name(status.parent));
+    };
+    REQUIRE(parent_of_2() == "g0");
+    row.watch("news");
+    // The direct way is gone, but nobody knows it yet: the message is taken over for g2, and lost on the way.
+    row.network.cut(0, 2, Cut::black_hole);
+    row.gateways[0]->publish(row.clients[0]->connection(), "news", "", "text",
+                             "NATS/1.0\r\nTree-Forbid: gateway=g1\r\n\r\n");
+    row.run(1min);
+    REQUIRE(parent_of_2() == "g1");
+    CHECK(row.seen[2] == 0);
+    CHECK(row.gateways[0]->node().counters().durable_barred > 0);
+    CHECK(row.gateways[1]->node().tree().paths().counters().transit_records == 0);
+    // Without g1 there is the direct way alone.
+    row.network.heal_all();
+    row.gateways[1]->crash(0);
+    row.run(30s);
+    REQUIRE(parent_of_2() == "g0");
+    CHECK(row.seen[2] == 1);
 }
 
 TEST_CASE("a reply stays within its own scope", "[node][targeting]") {
