@@ -15,6 +15,8 @@ constexpr std::size_t id_bytes = 32;
 constexpr std::uint32_t elements_max = 64;
 /// Keys and values of one LOG frame.  The smallest takes three bytes.
 constexpr std::uint32_t log_elements_max = control_body_bytes_max / 3 * 2;
+/// A key of one byte and an empty value, each with its head.
+constexpr std::size_t log_change_bytes_min = 5;
 
 /// Appends a header, lets `write` append the body, and puts its length into the header.
 template <typename Write>
@@ -394,10 +396,13 @@ Decoded<LogUpdate> decode_log(base::ByteView body) {
     update.repair = (flags & 4) != 0;
     const std::uint32_t count = in.pack().array(0, log_elements_max);
     if (in.pack().ok() && count % 2 != 0) in.pack().fail(PackError::malformed);
+    // As many as the bytes that are there can hold, whatever the count says: a key has a byte, and both have a head.
+    if (in.pack().ok()) update.changes.reserve(std::min<std::size_t>(count / 2, body.size() / log_change_bytes_min));
     for (std::uint32_t i = 0; i < count && in.pack().ok(); i += 2) {
         LogChange change;
         change.key = in.pack().bin(log_key_bytes_max);
         change.value = in.pack().bin(log_value_bytes_max);
+        if (in.pack().ok() && change.key.empty()) in.pack().fail(PackError::malformed);
         if (in.pack().ok()) update.changes.push_back(std::move(change));
     }
     return in.close(std::move(update));

@@ -7,9 +7,11 @@
 namespace {
 
 std::atomic<std::size_t> count{0};
+std::atomic<std::size_t> bytes{0};
 
 void* counted(std::size_t size) {
     count.fetch_add(1, std::memory_order_relaxed);
+    bytes.fetch_add(size, std::memory_order_relaxed);
     void* memory = std::malloc(size == 0 ? 1 : size);
     if (memory == nullptr) std::abort();
     return memory;
@@ -17,6 +19,7 @@ void* counted(std::size_t size) {
 
 void* counted(std::size_t size, std::align_val_t alignment) {
     count.fetch_add(1, std::memory_order_relaxed);
+    bytes.fetch_add(size, std::memory_order_relaxed);
     const auto align = static_cast<std::size_t>(alignment);
     void* memory = std::aligned_alloc(align, (size + align - 1) / align * align);
     if (memory == nullptr) std::abort();
@@ -27,6 +30,10 @@ void* counted(std::size_t size, std::align_val_t alignment) {
 
 std::size_t support::allocations() {
     return count.load(std::memory_order_relaxed);
+}
+
+std::size_t support::allocated_bytes() {
+    return bytes.load(std::memory_order_relaxed);
 }
 
 void* operator new(std::size_t size) {

@@ -8,5 +8,7 @@ namespace support {
 
 /// Allocations of the process so far, of any size and kind.  Threads: any.
 std::size_t allocations();
+/// Bytes that they asked for, whatever was freed since.  Threads: any.
+std::size_t allocated_bytes();
 
 }  // namespace support
