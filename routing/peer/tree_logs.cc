@@ -507,7 +507,7 @@ void Tree::Core::resolve_prime_clash() {
     const base::Bytes key = single_key(LogEntryKind::prime);
     const auto own = read_prime_value(book_.own().find(key));
     if (!own) return;
-    bool junior = false;
+    const GatewayLog* senior = nullptr;
     std::vector<Prime> taken;
     for (const auto& [id, log] : book_.all()) {
         if (id == options_.id) continue;
@@ -515,13 +515,15 @@ void Tree::Core::resolve_prime_clash() {
         if (!other) continue;
         taken.push_back(other->prime);
         if (other->prime != own->prime) continue;
-        junior =
-            junior || other->claimed_at < own->claimed_at || (other->claimed_at == own->claimed_at && id < options_.id);
+        if (other->claimed_at < own->claimed_at || (other->claimed_at == own->claimed_at && id < options_.id))
+            senior = &log;
     }
-    if (!junior) return;
+    if (!senior) return;
     const PrimeEntry next{claim_prime(options_.id, topology_.members().size(), taken), at().wall};
-    log_line(LogLevel::info,
-             "prime " + std::to_string(own->prime) + " is another gateway's: claimed " + std::to_string(next.prime));
+    const std::string name(senior->find(single_key(LogEntryKind::name)));
+    log_line(LogLevel::info, "prime " + std::to_string(own->prime) + " belongs to " +
+                                 (name.empty() ? base::to_hex(senior->gateway().view()) : name) +
+                                 ", which claimed it first: this gateway claims " + std::to_string(next.prime));
     set_own(key, prime_value(next));
     events_.identity_changed(book_.own().version().incarnation, next.prime, next.claimed_at);
     events_.advisory("clash", "\"prime\":" + std::to_string(own->prime) + ",\"claimed\":" + std::to_string(next.prime));

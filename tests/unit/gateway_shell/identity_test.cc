@@ -151,6 +151,26 @@ TEST_CASE("a data dir that cannot be made is an error that names it", "[gateway]
     CHECK(open_error(folder.file("file/below")).find(folder.file("file/below")) != std::string::npos);
 }
 
+TEST_CASE("a data dir that goes away while it is used is an error that names the file, and what was kept stays known",
+          "[gateway]") {
+    const ScratchFolder folder;
+    const std::string data_dir = folder.file("data");
+    const auto identity = open_good(data_dir);
+    const TreeClaim before{.incarnation = 7, .prime = 11, .claimed_at = 3};
+    REQUIRE(identity->keep(before).ok());
+    // Whatever the reason, nothing can be written there any more: a file stands in its place.
+    std::filesystem::remove_all(data_dir);
+    folder.write("data", "no folder");
+    const auto kept = identity->keep({.incarnation = 7, .prime = 13, .claimed_at = 4});
+    REQUIRE_FALSE(kept.ok());
+    CHECK(kept.error().find(data_dir + "/claim") != std::string::npos);
+    CHECK(identity->claim() == before);
+    const auto members = identity->keep_members({});
+    REQUIRE_FALSE(members.ok());
+    CHECK(members.error().find(data_dir + "/members") != std::string::npos);
+    CHECK(identity->keep(before).ok());  // nothing new to write
+}
+
 TEST_CASE("a half-written file beside does no harm", "[gateway]") {
     const ScratchFolder folder;
     folder.write("identity.new", "garbage of a crash");

@@ -183,6 +183,101 @@ TEST_CASE("connections that are reset at any moment of their life come back", "[
     }
 }
 
+TEST_CASE("connections that are reset after any byte come back, and no other link notices", "[peer][faults]") {
+    int established = 0;
+    for (std::size_t whole = 0; whole < 2600; whole += 19) {
+        CAPTURE(whole);
+        World world(whole);
+        world.start(0, {});
+        world.start(2, World::joins({"g0"}));
+        world.run(seconds(3));
+        REQUIRE(world.gateways[2]->up.size() == 1);
+        // So many bytes of what n0 and n1 say to each other arrive, all lanes and both ways together, and nothing more.
+        std::size_t left = whole;
+        world.spoil = [&](std::size_t from, std::size_t to, base::Bytes& bytes) {
+            if (from + to != 1) return;
+            bytes.resize(std::min(bytes.size(), left));
+            left -= bytes.size();
+        };
+        world.start(1, World::joins({"g0"}));
+        world.run(milliseconds(700));
+        world.reset_connections(0, 1);
+        const bool was_link = world.gateways[0]->tree->counters().links_established > 1;
+        world.spoil = nullptr;
+        world.run(seconds(20));
+        INFO(world.describe());
+        CHECK(world.why_not_one_tree() == "");
+        CHECK(world.gateways[2]->tree->counters().links_lost == 0);
+        CHECK(world.gateways[0]->tree->counters().protocol_errors == 0);
+        CHECK(world.gateways[1]->tree->counters().protocol_errors == 0);
+        if (!was_link) continue;
+        ++established;
+        CHECK(world.gateways[0]->logged("n1"));
+    }
+    CHECK(established > 0);
+}
+
+TEST_CASE("who never reads loses its link, by name and rule, and others get everything", "[peer][faults]") {
+    World world(9);
+    start_star(world);
+    Gateway& hub = *world.gateways[0];
+    hub.lines.clear();
+    world.slow_readers.insert(1);
+    std::size_t sent = 0;
+    for (; sent < 300 && hub.tree->counters().links_lost == 0; ++sent) {
+        world.send(0, {1, 2}, "x", std::string(1000, 'p'));
+        world.run(milliseconds(100));
+    }
+    CHECK(hub.tree->counters().links_lost == 1);
+    // What came of it is one line that names it, with the rule.
+    const auto names = std::count_if(hub.lines.begin(), hub.lines.end(), [](const auto& line) {
+        return line.second.find("link to n1") != std::string::npos && line.second.find(" ends: ") != std::string::npos;
+    });
+    INFO((hub.lines.empty() ? std::string("nothing was logged") : hub.lines.back().second));
+    CHECK(names == 1);
+    CHECK(world.gateways[2]->received.size() == sent);
+    CHECK(world.gateways[2]->tree->counters().links_lost == 0);
+    world.read_again(1);
+    world.run(seconds(15));
+    CHECK(world.why_not_one_tree() == "");
+}
+
+TEST_CASE("who hears from its parent that it is above itself lets go of it, and says why", "[peer][faults]") {
+    World world(10);
+    world.start(0, {});
+    world.start(1, World::joins({"g0"}));
+    world.start(2, World::joins({"g1"}));
+    world.run(seconds(5));
+    REQUIRE(world.why_not_one_tree() == "");
+    REQUIRE(world.gateways[1]->tree->status().parent != gateway_none);
+    const World::Pipe& control = world.pipes[world.connections(0, 1)[0]];
+    const World::End& end = control.ends[0].place == 1 ? control.ends[0] : control.ends[1];
+    Ancestors circle;
+    circle.position.root = Claim{1, World::id_of(9)};
+    circle.position.ancestors = {World::id_of(2), World::id_of(9)};  // n1 itself
+    world.gateways[1]->tree->on_bytes(end.transport, encoded(circle), world.now);
+    world.pump(*world.gateways[1]);
+    CHECK(world.gateways[1]->logged("letting go of n0"));
+    CHECK(world.gateways[1]->logged("it has this gateway among its ancestors"));
+    CHECK(world.gateways[1]->tree->status().root);
+    CHECK(world.gateways[2]->tree->counters().links_lost == 0);
+    world.run(seconds(20));
+    CHECK(world.why_not_one_tree() == "");
+}
+
+TEST_CASE("all started at once, each joining the next in a ring, are one tree", "[peer][faults]") {
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        CAPTURE(seed);
+        World world(seed);
+        const std::size_t size = 2 + seed % 7;
+        for (std::size_t place = 0; place < size; ++place)
+            world.start(place, World::joins({"g" + std::to_string((place + 1) % size)}));
+        world.run(seconds(20));
+        INFO(world.describe());
+        CHECK(world.why_not_one_tree() == "");
+    }
+}
+
 TEST_CASE("a machine that vanished without a word and starts again is let in once its old link is given up",
           "[peer][faults]") {
     World world(5);
@@ -263,6 +358,12 @@ TEST_CASE("two halves that meet with one prime in both: messages arrive meanwhil
         CHECK(world.gateways[1]->received.size() == sent);
         CHECK(world.gateways[3]->received.size() == sent);
         CHECK(world.why_not_one_tree() == "");  // which also says that no two share a prime
+        const auto lost = [&](std::size_t junior, std::size_t senior, int prime) {
+            return world.gateways[junior]->logged("prime " + std::to_string(prime) + " belongs to n" +
+                                                  std::to_string(senior) + ", which claimed it first: ");
+        };
+        CHECK(lost(0, 2, 11) != lost(2, 0, 11));
+        CHECK(lost(1, 3, 13) != lost(3, 1, 13));
         for (const Gateway* gateway : world.living()) {
             CHECK(gateway->tree->counters().protocol_errors == 0);
             CHECK(gateway->tree->paths().counters().law_violations == 0);

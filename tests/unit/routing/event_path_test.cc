@@ -239,6 +239,17 @@ TEST_CASE("a path on a small random tree has the factors of a naive route and re
     for (int tree = 0; tree < 50; ++tree) check_tree(1 + prng.below(40), 1 + prng.below(10), 6, prng);
 }
 
+TEST_CASE(
+    "a path on a random tree of any size up to 1,000 has the factors of a naive route and reaches every target once",
+    "[routing][path]") {
+    const std::uint64_t seed = GENERATE(11, 12, 13, 14);
+    CAPTURE(seed);
+    base::Prng prng(seed);
+    // Small children's numbers make deep trees: a chain of hundreds among them.
+    for (std::size_t most = 100; most <= 1000; most += 300)
+        check_tree(prng.between(most / 2, most), prng.chance(1, 3) ? 1 : 1 + prng.below(10), 3, prng);
+}
+
 TEST_CASE("a path on a tree of 2,000 gateways reaches every target once", "[routing][path]") {
     const std::uint64_t seed = GENERATE(9, 10);
     CAPTURE(seed);
