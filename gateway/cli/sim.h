@@ -6,9 +6,11 @@
 
 namespace gateway::cli {
 
-/// Runs `sim [--seed S] [--seeds N] [--gateways G] [--verbose]`; `arguments` begin behind the word `sim`.
-/// Writes one line per failed seed and a sum to `out`.  Returns the exit code: 0, or 1 if a seed failed or a flag is
-/// wrong.
+/// Runs `sim [--seed S] [--seeds N] [--gateways G | --topology FILE] [--jobs J] [--verbose] [--json]`; `arguments`
+/// begin behind the word `sim`.  Writes what there is to say of each seed, ascending, and a sum to `out`; where seeds
+/// take long, how far it has come to `error`.
+/// Returns the exit code: 0, or 1 if a seed failed or a flag is wrong.
+/// Threads: starts its own; `out` and `error` are used by the calling one alone.
 [[nodiscard]] int run_sim(std::span<const char* const> arguments, std::ostream& out, std::ostream& error);
 
 }  // namespace gateway::cli

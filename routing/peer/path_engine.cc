@@ -94,6 +94,17 @@ void PathEngine::refresh_primes() {
     primes_stale_ = false;
 }
 
+PathEngine::TableUse PathEngine::fullest_tables() const {
+    TableUse use;
+    for (const auto& of_link : tables_)
+        for (const auto& table : of_link) {
+            if (table == nullptr) continue;
+            use.labels = std::max(use.labels, table->out.defined());
+            use.bytes = std::max({use.bytes, table->out.bytes(), table->in.bytes()});
+        }
+    return use;
+}
+
 PathEngine::Tables& PathEngine::tables(LinkIndex link, Lane lane) {
     return *tables_[link][static_cast<std::size_t>(lane)];
 }

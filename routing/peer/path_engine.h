@@ -157,6 +157,12 @@ class PathEngine {
     [[nodiscard]] std::vector<std::pair<Prime, GatewayIndex>> known_primes();
     [[nodiscard]] const RouteTree& routes() const { return routes_; }
     [[nodiscard]] const PathCounters& counters() const { return counters_; }
+    /// What the fullest of all label tables hold, either way: never above label_slots and label_table_bytes_max.
+    struct TableUse {
+        std::size_t labels = 0;
+        std::size_t bytes = 0;
+    };
+    [[nodiscard]] TableUse fullest_tables() const;
 
   private:
     static constexpr std::size_t data_lanes = 2;

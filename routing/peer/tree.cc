@@ -332,6 +332,17 @@ void Tree::Core::settle() {
 
 // ---- status ---------------------------------------------------------------------------------------------------------
 
+std::size_t Tree::Core::unsent_most() const {
+    std::size_t most = 0;
+    for (const auto& [handle, session] : sessions_) {
+        std::size_t unsent = 0;
+        for (std::size_t i = 0; i < lanes; ++i)
+            if (const Channel* channel = session->channel(static_cast<Lane>(i))) unsent += channel->unsent();
+        most = std::max(most, unsent);
+    }
+    return most;
+}
+
 TreeStatus Tree::Core::status() const {
     TreeStatus status;
     status.name = options_.name;
@@ -599,6 +610,9 @@ const PathEngine& Tree::paths() const {
 }
 TreeStatus Tree::status() const {
     return core_->status();
+}
+std::size_t Tree::unsent_most() const {
+    return core_->unsent_most();
 }
 const TreeCounters& Tree::counters() const {
     return core_->counters_;

@@ -319,6 +319,8 @@ class Tree {
     [[nodiscard]] const PathEngine& paths() const;
     [[nodiscard]] TreeStatus status() const;
     [[nodiscard]] const TreeCounters& counters() const;
+    /// Bytes that wait for the fullest link, on all its lanes.
+    [[nodiscard]] std::size_t unsent_most() const;
     /// Sum of LogBook entries' hashes over the members: equal everywhere after quiet.
     [[nodiscard]] std::uint64_t members_digest() const;
 

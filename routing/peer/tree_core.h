@@ -71,6 +71,7 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     void tick();
     [[nodiscard]] base::Instant next_deadline() const;
     [[nodiscard]] TreeStatus status() const;
+    [[nodiscard]] std::size_t unsent_most() const;
     void settle();
     void set_now(base::Instant now);
 

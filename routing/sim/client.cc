@@ -1,5 +1,7 @@
 #include "routing/sim/client.h"
 
+#include <charconv>
+
 #include "routing/sim/sim_gateway.h"
 #include "routing/sim/world.h"
 
@@ -13,6 +15,7 @@ constexpr char ask_mark = 'a';
 constexpr base::Duration slow_answer = std::chrono::seconds(1);
 constexpr std::string_view answer_payload = "answer";
 constexpr std::string_view pub_ack_start = R"({"stream":"TREE_)";
+constexpr std::string_view pub_ack_seq = R"("seq":)";
 
 }  // namespace
 
@@ -76,7 +79,7 @@ std::string Client::next_inbox() {
 
 void Client::publish(std::string_view subject, Expect expect) {
     if (!connected()) return;
-    const MessageNumber number = history_.published(id_, subject, expect, world_.now());
+    const MessageNumber number = history_.published(id_, gateway_->host(), subject, expect, world_.now());
     std::string reply;
     if (expect == Expect::durable) {
         reply = next_inbox();
@@ -123,7 +126,14 @@ void Client::on_message(std::size_t at, std::string_view subject, std::string_vi
         if (request.durable == 0) {
             ++request.answers;
         } else if (payload.starts_with(pub_ack_start)) {
-            history_.acknowledged(request.durable);
+            // The answer comes within the turn in which the gateway says so: its run is still that one.
+            Taken taken{gateway_->host(), gateway_->node().durable()->run(), 0};
+            const std::size_t at_seq = payload.find(pub_ack_seq);
+            if (at_seq != std::string_view::npos)
+                std::from_chars(payload.data() + at_seq + pub_ack_seq.size(), payload.data() + payload.size(),
+                                taken.position);
+            if (taken.position == 0) history_.fail("a PubAck without a position: " + std::string(payload));
+            history_.acknowledged(request.durable, taken);
             requests_.erase(found);
         } else {
             history_.fail("a durable publish on '" + request.subject + "' was answered with " + std::string(payload));

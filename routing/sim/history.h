@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "routing/base/time.h"
+#include "routing/sim/network.h"
 
 namespace routing::sim {
 
@@ -26,6 +28,22 @@ enum class Expect : std::uint8_t {
     durable,       ///< if acknowledged: every steady plain subscription at least once, some member of each steady group
 };
 
+/// Where a durable message was taken over.
+struct Taken {
+    HostIndex origin = 0;
+    std::uint64_t run = 0;
+    std::uint64_t position = 0;  ///< 0: not acknowledged
+};
+
+/// A message that was published into the quiet tree: what became of it.
+struct Probe {
+    MessageNumber number = 0;
+    std::uint32_t publisher = 0;
+    HostIndex ingress = 0;
+    std::vector<std::uint32_t> takers;  ///< clients that got it
+    std::size_t sends = 0;              ///< over links
+};
+
 /// Collects and judges.  Wrong things are remembered as sentences; a run is good if there are none.
 /// Threads: one.
 class History {
@@ -38,9 +56,10 @@ class History {
     void connected(SubscriptionNumber number, bool connected);
 
     /// A client published.  Returns the number to put into the payload (see payload_of).
-    MessageNumber published(std::uint32_t publisher, std::string_view subject, Expect expect, base::Instant now);
+    MessageNumber published(std::uint32_t publisher, HostIndex ingress, std::string_view subject, Expect expect,
+                            base::Instant now);
     /// The publisher of a durable message got its PubAck.
-    void acknowledged(MessageNumber message);
+    void acknowledged(MessageNumber message, const Taken& taken);
     /// Nothing is to be expected of it: refused with 503, or its publisher's gateway died.
     void withdrawn(MessageNumber message);
     /// While members come and go, a message may be picked again and arrive at its group after later ones.
@@ -52,8 +71,16 @@ class History {
     /// group, to another member.
     void crashed(SubscriptionNumber number);
 
+    /// A numbered volatile message was put on a link to `to`.  `first`: by its first path; else a group's member is
+    /// picked again, which takes a way back and another way forth.
+    void sent(MessageNumber message, HostIndex to, bool first);
+
+    /// Says whether an acknowledged message need not be at this client: a disk was lost since.
+    using Excuse = std::function<bool(MessageNumber message, std::uint32_t client, const Taken& taken)>;
     /// Judges what can be judged only at the end.
-    void finish();
+    void finish(const Excuse& excuse);
+    /// All messages of Expect::exactly_once that were not withdrawn.
+    [[nodiscard]] std::vector<Probe> probes() const;
 
     void fail(std::string sentence);
     [[nodiscard]] const std::vector<std::string>& failures() const { return failures_; }
@@ -62,6 +89,9 @@ class History {
     [[nodiscard]] std::uint64_t deliveries() const { return deliveries_; }
     [[nodiscard]] std::uint64_t messages() const { return messages_.size(); }
     [[nodiscard]] std::uint64_t acknowledged_count() const { return acknowledged_; }
+    [[nodiscard]] std::uint64_t sends() const { return sends_; }
+    /// Subscriptions of a client that are there, but those whose filter begins with `but`.
+    [[nodiscard]] std::size_t live_subscriptions(std::uint32_t client, std::string_view but) const;
 
     static std::string payload_of(MessageNumber message) { return "m" + std::to_string(message); }
     /// The number in a payload; 0 if there is none.
@@ -82,12 +112,15 @@ class History {
     };
     struct Message {
         std::uint32_t publisher = 0;
+        HostIndex ingress = 0;
         std::string subject;
         Expect expect = Expect::at_most_once;
         base::Instant at;
         bool acknowledged = false;
         bool withdrawn = false;
-        std::vector<SubscriptionNumber> plain_expected;  // exactly_once
+        Taken taken;
+        std::map<HostIndex, std::pair<std::uint32_t, std::uint32_t>> sent;  // to: by its first path, picked again
+        std::vector<SubscriptionNumber> plain_expected;                     // exactly_once
         std::set<std::string> groups_expected;
         std::set<SubscriptionNumber> plain_got;
         std::map<std::string, std::uint32_t> groups_got;
@@ -103,6 +136,7 @@ class History {
     std::uint64_t deliveries_ = 0;
     std::uint64_t fingerprint_ = 0;
     std::uint64_t acknowledged_ = 0;
+    std::uint64_t sends_ = 0;
     bool order_in_groups_ = true;
 };
 

@@ -112,6 +112,11 @@ void Network::connect(EndId id, HostIndex from, HostIndex to, base::Instant dead
     target->second.user->on_accepted(far, "h" + std::to_string(from) + ":" + std::to_string(40000 + id % 20000));
 }
 
+std::optional<HostIndex> Network::peer_of(EndId end) const {
+    const auto found = ends_.find(end);
+    return found == ends_.end() ? std::nullopt : std::optional(found->second.peer);
+}
+
 void Network::write(EndId end, base::ByteView bytes) {
     const auto found = ends_.find(end);
     if (found == ends_.end() || found->second.close_wanted || bytes.empty()) return;

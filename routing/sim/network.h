@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -72,6 +73,8 @@ class Network {
 
     /// Starts a connection; on_dialed follows.
     EndId dial(HostIndex from, const std::string& address);
+    /// The host at the other end; nothing if `end` is gone.
+    [[nodiscard]] std::optional<HostIndex> peer_of(EndId end) const;
     /// Appends to the stream.  Ignored on an end that is gone.
     void write(EndId end, base::ByteView bytes);
     /// Ends it from this side: the other end gets what was written, then on_closed.

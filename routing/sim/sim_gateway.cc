@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "routing/peer/frame.h"
+#include "routing/peer/peer_message.h"
 #include "routing/queue/recovery.h"
 #include "routing/sim/client.h"
+#include "routing/sim/wire_tap.h"
 
 namespace routing::sim {
 
@@ -18,6 +21,9 @@ constexpr base::Duration reaction_max = std::chrono::milliseconds(2);
 constexpr base::Duration open_max = std::chrono::milliseconds(300);
 /// A client is back this long after its gateway, at most.
 constexpr base::Duration reconnect_max = std::chrono::seconds(2);
+// Of Sabotage.
+constexpr base::Duration interest_late = std::chrono::milliseconds(200);
+constexpr base::Duration logs_until = std::chrono::seconds(25);
 
 GatewayId id_of(const World& world, HostIndex host) {
     base::Prng prng = world.stream(0x1d000000 + host);
@@ -63,6 +69,12 @@ void SimGateway::start() {
     BASE_CHECK(!up());
     ++starts_;
     log(peer::LogLevel::info, "start " + std::to_string(starts_));
+    if (setup_.sabotage == Sabotage::forgetful_disk) at_start_ = disk_.backup();
+    if (setup_.sabotage == Sabotage::no_watermarks) {
+        queue::MemoryImage image = disk_.backup();
+        image.tables[static_cast<std::size_t>(queue::Table::watermarks)].clear();
+        disk_.restore(image);
+    }
     signer_ = std::make_unique<SimSigner>(id_, prng_.fork(starts_));
     RouterOptions router_options;
     router_options.hash_seed = prng_.next();
@@ -75,16 +87,16 @@ void SimGateway::start() {
     options.tree.region = setup_.region;
     options.tree.tags = setup_.tags;
     options.tree.join = setup_.join;
-    options.tree.incarnation = incarnation_ + 1;
-    options.tree.prime = prime_;
-    options.tree.prime_claimed_at = prime_claimed_at_;
+    options.tree.incarnation = kept_.incarnation + 1;
+    options.tree.prime = kept_.prime;
+    options.tree.prime_claimed_at = kept_.prime_claimed_at;
     options.tree.max_children = setup_.max_children;
-    options.tree.known_members = known_members_;
+    options.tree.known_members = kept_.known_members;
     options.tree.seed = prng_.next();
     if (setup_.listens) options.tree.advertise = Network::address_of(setup_.host);
     options.durable = setup_.durable;
     options.queue.dump_keep = 1u << 20;
-    options.store_exists = store_exists_;
+    options.store_exists = kept_.store_exists;
     options.seed = prng_.next();
     node_ = std::make_unique<node::Node>(std::move(options), *router_, *this, *signer_, world_.now(), world_.wall());
     network_.attach(setup_.host, *this, setup_.listens);
@@ -106,6 +118,7 @@ void SimGateway::crash(std::size_t kept) {
     network_.detach(setup_.host);
     store_.reset();
     disk_.crash(kept);
+    if (setup_.sabotage == Sabotage::forgetful_disk) disk_.restore(at_start_);
     node_.reset();
     router_.reset();
     signer_.reset();
@@ -120,6 +133,18 @@ void SimGateway::crash(std::size_t kept) {
     paused_ = false;
     postponed_.clear();
     tick_at_ = base::instant_max;
+}
+
+void SimGateway::back_up() {
+    backup_ = std::make_unique<Backup>(Backup{disk_.backup(), kept_});
+}
+
+void SimGateway::restore_backup() {
+    BASE_CHECK(!up() && has_backup());
+    ++restores_;
+    log(peer::LogLevel::info, "an old backup is restored");
+    disk_.restore(backup_->disk);
+    kept_ = backup_->kept;
 }
 
 void SimGateway::pause(base::Duration time) {
@@ -162,12 +187,15 @@ void SimGateway::end_turn() {
     for (const EndId end : outputs) {
         bytes.clear();
         node_->tree().take_output(end, bytes);
+        if (setup_.sabotage != Sabotage::none) sabotage_output(bytes);
+        if (const auto peer = network_.peer_of(end); peer && setup_.tap != nullptr) setup_.tap->on_output(*peer, bytes);
         network_.write(end, bytes);
     }
 }
 
 void SimGateway::flush_deliveries() {
     while (!deliveries_.empty()) {
+        if (setup_.sabotage == Sabotage::newest_first) std::swap(deliveries_.front(), deliveries_.back());
         const Delivery delivery = std::move(deliveries_.front());
         deliveries_.pop_front();
         if (delivery.durable != 0) node_->taken(delivery.durable, delivery.ticket, world_.now());
@@ -192,7 +220,34 @@ void SimGateway::schedule_tick() {
 
 void SimGateway::tell_interest() {
     if (!router_->has_changes()) return;
+    if (setup_.sabotage == Sabotage::late_interest) {
+        world_.after(interest_late, [this, start = starts_] {
+            if (up() && starts_ == start) node_->on_interest(0, router_->take_changes(), world_.now());
+        });
+        return;
+    }
     node_->on_interest(0, router_->take_changes(), world_.now());
+}
+
+/// Changes the frames that a lane's connection is to write.
+void SimGateway::sabotage_output(base::Bytes& frames) const {
+    const bool twice = setup_.sabotage == Sabotage::send_twice;
+    const bool swallow = setup_.sabotage == Sabotage::swallow_logs && setup_.host == 0 &&
+                         world_.now() > base::Instant(std::chrono::hours(1) + logs_until);
+    if (!twice && !swallow) return;
+    base::Bytes changed;
+    for (base::ByteView rest = frames; !rest.empty();) {
+        base::ByteView header = rest;
+        std::uint32_t length = 0;
+        BASE_CHECK(base::read_little_endian(header, length));
+        const auto kind = static_cast<std::uint8_t>(rest[4]);
+        const base::ByteView frame = rest.substr(0, peer::frame_header_bytes + length);
+        rest.remove_prefix(frame.size());
+        if (swallow && kind == static_cast<std::uint8_t>(peer::FrameKind::log)) continue;
+        changed.append(frame);
+        if (twice && kind == static_cast<std::uint8_t>(peer::DataKind::volatile_records)) changed.append(frame);
+    }
+    frames = std::move(changed);
 }
 
 void SimGateway::log(peer::LogLevel, std::string_view text) {
@@ -202,9 +257,9 @@ void SimGateway::log(peer::LogLevel, std::string_view text) {
 }
 
 void SimGateway::identity_changed(std::uint64_t incarnation, Prime prime, base::WallMillis claimed_at) {
-    incarnation_ = incarnation;
-    prime_ = prime;
-    prime_claimed_at_ = claimed_at;
+    kept_.incarnation = incarnation;
+    kept_.prime = prime;
+    kept_.prime_claimed_at = claimed_at;
 }
 
 // --- The store -------------------------------------------------------------------------------------------------------
@@ -213,7 +268,7 @@ void SimGateway::open_store() {
     if (store_ != nullptr) {  // it failed: to those it serves, a crash of the store
         for (const auto& [connection, session] : sessions_) session.client->may_get_again();
     }
-    store_exists_ = true;
+    kept_.store_exists = true;
     store_ =
         std::make_unique<SimStore>(world_, disk_, setup_.store, prng_.fork(starts_), [this](queue::StoreDone done) {
             turn([this, done = std::move(done)]() mutable { node_->on_store_done(std::move(done), world_.now()); });
@@ -231,6 +286,9 @@ void SimGateway::open_store() {
 }
 
 void SimGateway::execute(queue::StoreCommand command) {
+    if (auto* commit = std::get_if<queue::Commit>(&command);
+        commit != nullptr && setup_.sabotage == Sabotage::keep_pages)
+        commit->trims.clear();
     store_->execute(std::move(command));
 }
 
@@ -373,7 +431,7 @@ void SimGateway::deliver_to(const LocalReceiver& receiver, const MessageView& me
     const Subscriber& subscriber = subscribers_[receiver.slot];
     Delivery delivery;
     delivery.connection = subscriber.connection;
-    delivery.at = subscriber.at;
+    delivery.at = setup_.sabotage == Sabotage::wrong_receiver ? 0 : subscriber.at;
     delivery.subject = message.subject;
     delivery.reply = message.reply;
     delivery.payload = message.payload();
@@ -422,6 +480,8 @@ bool SimGateway::route(ConnectionId connection, const Publish& publish) {
         if (pick.kind == Pick::Kind::local) {
             deliver_to(route.groups[i].local[pick.at], message);
             ++takers;
+            if (setup_.sabotage == Sabotage::two_takers && !route.groups[i].remote.empty())
+                picks.push_back(node::GroupPick{i, 0});
         } else if (pick.kind == Pick::Kind::gateway) {
             picks.push_back(node::GroupPick{i, pick.at});
         }
@@ -449,8 +509,10 @@ void SimGateway::deliver_local(const MessageView& message, const node::Serve& se
     const Route& route = router_->route(account_global, message.subject);
     if (serve.plain) {
         for (const LocalReceiver& receiver : route.plain) {
-            deliver_to(receiver, message);
             ++served.takers;
+            if (setup_.sabotage == Sabotage::lose_some && prng_.chance(1, 20)) continue;
+            deliver_to(receiver, message);
+            if (setup_.sabotage == Sabotage::deliver_twice) deliver_to(receiver, message);
         }
     }
     PickRequest local;

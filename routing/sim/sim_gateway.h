@@ -17,12 +17,14 @@
 #include "routing/queue/memory_store.h"
 #include "routing/router.h"
 #include "routing/sim/network.h"
+#include "routing/sim/sabotage.h"
 #include "routing/sim/sim_store.h"
 #include "routing/sim/world.h"
 
 namespace routing::sim {
 
 class Client;
+class WireTap;
 
 /// What stays the same over all starts of a gateway.
 struct GatewaySetup {
@@ -36,6 +38,8 @@ struct GatewaySetup {
     bool listens = true;
     std::size_t max_children = 10;
     StoreOptions store;
+    Sabotage sabotage = Sabotage::none;
+    WireTap* tap = nullptr;  ///< sees what goes out; borrowed for life
 };
 
 /// Signs with a keyed hash: good enough where nobody forges, and as deterministic as the rest.
@@ -65,9 +69,16 @@ class SimGateway final : public node::NodeHost, public NetworkUser {
     void start();
     /// kill -9 and power cut in one: what was not synced may be lost (`kept` of the unsynced batches survive).
     void crash(std::size_t kept);
+    /// Copies the data directory as it is on the disk.
+    void back_up();
+    [[nodiscard]] bool has_backup() const { return backup_ != nullptr; }
+    /// Puts the copy back.  Only while it is down.
+    void restore_backup();
+    [[nodiscard]] std::uint64_t restores() const { return restores_; }
     /// SIGSTOP for a while: nothing happens, bytes and ticks wait.
     void pause(base::Duration time);
     [[nodiscard]] bool up() const { return node_ != nullptr; }
+    [[nodiscard]] std::size_t max_children() const { return setup_.max_children; }
     [[nodiscard]] HostIndex host() const { return setup_.host; }
     [[nodiscard]] const std::string& name() const { return setup_.name; }
     [[nodiscard]] const GatewayId& id() const { return id_; }
@@ -116,7 +127,7 @@ class SimGateway final : public node::NodeHost, public NetworkUser {
     void durable_filters_changed() override;
     void pause_publishers(bool) override {}
     void identity_changed(std::uint64_t incarnation, Prime prime, base::WallMillis claimed_at) override;
-    void members_known(const std::vector<KnownMember>& members) override { known_members_ = members; }
+    void members_known(const std::vector<KnownMember>& members) override { kept_.known_members = members; }
     void log(peer::LogLevel level, std::string_view text) override;
     [[nodiscard]] std::uint64_t matches() const override { return router_->stats().matches; }
     void open_store() override;
@@ -166,6 +177,7 @@ class SimGateway final : public node::NodeHost, public NetworkUser {
     void flush_deliveries();
     void schedule_tick();
     void tell_interest();
+    void sabotage_output(base::Bytes& frames) const;
     void drain(Session& session, ConnectionId connection);
     /// False: held, it stays in line.
     bool route(ConnectionId connection, const Publish& publish);
@@ -179,12 +191,22 @@ class SimGateway final : public node::NodeHost, public NetworkUser {
     base::Prng prng_;
 
     // What a data directory keeps.
+    struct Kept {
+        bool store_exists = false;
+        std::uint64_t incarnation = 0;
+        Prime prime = 0;
+        base::WallMillis prime_claimed_at = 0;
+        std::vector<KnownMember> known_members;
+    };
+    struct Backup {
+        queue::MemoryImage disk;
+        Kept kept;
+    };
     queue::MemoryDisk disk_;
-    bool store_exists_ = false;
-    std::uint64_t incarnation_ = 0;
-    Prime prime_ = 0;
-    base::WallMillis prime_claimed_at_ = 0;
-    std::vector<KnownMember> known_members_;
+    Kept kept_;
+    std::unique_ptr<Backup> backup_;
+    std::uint64_t restores_ = 0;
+    queue::MemoryImage at_start_;  // Sabotage::forgetful_disk
 
     // What a crash takes away.
     std::uint64_t starts_ = 0;

@@ -149,6 +149,7 @@ TEST_CASE("a host that vanishes is missed, behind a black hole only when that is
 
 namespace {
 const base::Instant noon = base::Instant(12h);
+const History::Excuse no_excuse = [](MessageNumber, std::uint32_t, const Taken&) { return false; };
 std::string first_failure(const History& history) {
     return history.failures().empty() ? "" : history.failures()[0];
 }
@@ -159,8 +160,8 @@ TEST_CASE("the judge sees what is twice, out of order, unwanted, lost or late", 
     const auto plain = history.subscribed(1, "a.*", "", false);
     const auto one = history.subscribed(2, "a.*", "q", false);
     const auto two = history.subscribed(3, "a.>", "q", false);
-    const auto first = history.published(9, "a.b", Expect::exactly_once, noon);
-    const auto second = history.published(9, "a.b", Expect::exactly_once, noon);
+    const auto first = history.published(9, 0, "a.b", Expect::exactly_once, noon);
+    const auto second = history.published(9, 0, "a.b", Expect::exactly_once, noon);
     history.delivered(plain, "a.b", History::payload_of(first));
     history.delivered(one, "a.b", History::payload_of(first));
     REQUIRE(history.failures().empty());
@@ -168,7 +169,7 @@ TEST_CASE("the judge sees what is twice, out of order, unwanted, lost or late", 
     SECTION("all is well") {
         history.delivered(plain, "a.b", History::payload_of(second));
         history.delivered(two, "a.b", History::payload_of(second));
-        history.finish();
+        history.finish(no_excuse);
         CHECK(history.failures().empty());
     }
     SECTION("twice to a plain subscription") {
@@ -196,36 +197,86 @@ TEST_CASE("the judge sees what is twice, out of order, unwanted, lost or late", 
     }
     SECTION("not at all") {
         history.delivered(one, "a.b", History::payload_of(second));
-        history.finish();
+        history.finish(no_excuse);
         CHECK(first_failure(history).find("did not reach") != std::string::npos);
     }
     SECTION("by nobody of a group") {
         history.delivered(plain, "a.b", History::payload_of(second));
-        history.finish();
+        history.finish(no_excuse);
         CHECK(first_failure(history).find("reached nobody of group") != std::string::npos);
+    }
+}
+
+TEST_CASE("the judge allows a group's message again after a crash, to a member that got later ones", "[sim][history]") {
+    History history;
+    const auto one = history.subscribed(1, "orders.*", "q", true);
+    const auto two = history.subscribed(2, "orders.*", "q", true);
+    const auto first = history.published(9, 0, "orders.1", Expect::durable, noon);
+    const auto second = history.published(9, 0, "orders.1", Expect::durable, noon);
+    history.delivered(one, "orders.1", History::payload_of(first));
+    history.delivered(two, "orders.1", History::payload_of(second));
+    SECTION("after a crash") {
+        history.crashed(one);
+        history.crashed(two);
+        history.delivered(two, "orders.1", History::payload_of(first));
+        CHECK(history.failures().empty());
+    }
+    SECTION("without one") {
+        history.delivered(two, "orders.1", History::payload_of(first));
+        CHECK(first_failure(history).find("more than once without a crash") != std::string::npos);
+    }
+}
+
+TEST_CASE("the judge counts what goes over links: a path leads to each gateway once", "[sim][history]") {
+    History history;
+    const auto message = history.published(9, 0, "a.b", Expect::exactly_once, noon);
+    history.sent(message, 1, true);
+    history.sent(message, 2, true);
+    for (int i = 0; i < 4; ++i) history.sent(message, 2, false);  // picked again, there and back
+    CHECK(history.failures().empty());
+    REQUIRE(history.probes().size() == 1);
+    CHECK(history.probes()[0].sends == 6);
+    SECTION("twice by its path") {
+        history.sent(message, 2, true);
+        CHECK(first_failure(history).find("more sends than its path has factors") != std::string::npos);
+    }
+    SECTION("again and again") {
+        history.sent(message, 2, false);
+        CHECK(first_failure(history).find("more sends than its path has factors") != std::string::npos);
     }
 }
 
 TEST_CASE("the judge holds every acknowledged durable message against every steady subscription", "[sim][history]") {
     History history;
     const auto steady = history.subscribed(1, "orders.*", "", true);
-    const auto message = history.published(9, "orders.1", Expect::durable, noon);
+    const auto message = history.published(9, 0, "orders.1", Expect::durable, noon);
     SECTION("not acknowledged: nothing is promised") {
-        history.finish();
+        history.finish(no_excuse);
         CHECK(history.failures().empty());
     }
     SECTION("acknowledged and lost") {
-        history.acknowledged(message);
-        history.finish();
+        history.acknowledged(message, {0, 1, 1});
+        history.finish(no_excuse);
         CHECK(first_failure(history).find("lost") != std::string::npos);
     }
+    SECTION("acknowledged and lost with a disk") {
+        history.acknowledged(message, {3, 7, 12});
+        history.finish([&](MessageNumber number, std::uint32_t client, const Taken& taken) {
+            CHECK(number == message);
+            CHECK(client == 1);
+            CHECK(taken.origin == 3);
+            CHECK(taken.position == 12);
+            return true;
+        });
+        CHECK(history.failures().empty());
+    }
     SECTION("again after a crash is allowed, without one it is not") {
-        history.acknowledged(message);
+        history.acknowledged(message, {0, 1, 1});
         history.delivered(steady, "orders.1", History::payload_of(message));
         SECTION("crash") {
             history.crashed(steady);
             history.delivered(steady, "orders.1", History::payload_of(message));
-            history.finish();
+            history.finish(no_excuse);
             CHECK(history.failures().empty());
         }
         SECTION("none") {
@@ -234,8 +285,8 @@ TEST_CASE("the judge holds every acknowledged durable message against every stea
         }
     }
     SECTION("acknowledged twice") {
-        history.acknowledged(message);
-        history.acknowledged(message);
+        history.acknowledged(message, {0, 1, 1});
+        history.acknowledged(message, {0, 1, 1});
         CHECK(first_failure(history).find("acknowledged twice") != std::string::npos);
     }
 }

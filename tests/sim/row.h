@@ -78,7 +78,7 @@ struct Row {
     }
     void require_well() {
         for (auto& client : clients) client->finish();
-        history.finish();
+        history.finish([](MessageNumber, std::uint32_t, const Taken&) { return false; });
         for (const auto& failure : history.failures()) FAIL_CHECK(failure);
     }
 
