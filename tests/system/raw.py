@@ -81,7 +81,7 @@ class Plain(Server):
     def command(self):
         return [self.binary, "-c", self.path, "-a", self.host, "-p", -1, "--shards", self.shards] + self.flags
 
-    def start(self, seconds=20):
-        super().start(seconds)
+    def ready(self, seconds=20):
+        super().ready(seconds)
         self.port = int(self.wait_line(r"Listening for client connections on \S+:(\d+)").group(1))
         return self

@@ -233,8 +233,8 @@ class Stock(Server):
         path.write_text(self.config)
         return [self.binary, "-c", path]
 
-    def start(self, seconds=START_SECONDS_MAX):
-        super().start(seconds)
+    def ready(self, seconds=START_SECONDS_MAX):
+        super().ready(seconds)
         self.port = int(self.wait_line(r"Listening for client connections on \S+:(\d+)").group(1))
         leaf = re.search(r"Listening for leafnode connections on \S+:(\d+)", self.output())
         self.leaf_port = int(leaf.group(1)) if leaf else 0

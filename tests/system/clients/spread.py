@@ -1,10 +1,10 @@
 """One address that leads to several places of a tree: the first connection of a program to the first place, the others to the
 other places in turn. So a program that knows of one server only has its publisher here and its subscribers there.
 
-A server's PONG promises that *this* server knows of a subscription. What a program sends at another place right after it may
-still be too early, at any tree, cluster or leafnode. So after SUB and UNSUB the spread asks for a PONG of its own, and lets
-nothing behind it through before every other place got a message that was published here later: interest and messages go
-the same way in one order.
+A server's PONG promises that *this* server knows of a subscription and has taken a message. Whether others know of it, at any
+tree, cluster or leafnode, is another matter. So after SUB and UNSUB, and where messages are followed by a PING or a request,
+the spread asks for a PONG of its own, and lets nothing behind it through before every other place got a message that was
+published here later: interest and messages go the same way in one order.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from client import Client  # noqa: E402
 
 PROBE = "spread.probe"
 PROBE_AGAIN_SECONDS = 0.05
+CHUNK_BYTES = 1 << 17
 WITH_PAYLOAD = (b"PUB", b"HPU", b"MSG", b"HMS")
 ABOUT_INTEREST = (b"SUB", b"UNS")
 
@@ -54,6 +55,7 @@ class Spread:
     def __init__(self, servers):
         self.servers = servers
         self.connections = 0  # of the program at hand
+        self.is_open = True  # else whoever connects is turned away
         self.probes = 0
         self.arrived = {}  # (from, to) -> newest probe
         self.loop = asyncio.new_event_loop()
@@ -118,6 +120,8 @@ class Spread:
             await asyncio.sleep(0.001)
 
     async def carry(self, reader, writer):
+        if not self.is_open:
+            return writer.transport.abort()
         turn, self.connections = self.connections, self.connections + 1
         place = 0 if turn == 0 else 1 + (turn - 1) % (len(self.servers) - 1)
         try:
@@ -136,33 +140,37 @@ class Spread:
 
     @staticmethod
     async def up(reader, writer, pings):
-        scanner, asked = Scanner(), False
-        while data := await reader.read(1 << 17):
+        scanner = Scanner()
+        told = sent = False  # since our last PING: something of interest, something published
+
+        def ask(out):
+            nonlocal told, sent
+            out.append(b"PING\r\n")
+            pings.append(True)
+            told = sent = False
+
+        while data := await reader.read(CHUNK_BYTES):
             out = []
-
-            def ask():
-                nonlocal asked
-                if asked:
-                    out.append(b"PING\r\n")
-                    pings.append(True)
-                asked = False
-
             for verb, piece in scanner.pieces(data):
                 if verb in ABOUT_INTEREST:
-                    asked = True
+                    told = True
                 elif verb is not None:
-                    ask()
-                if verb == b"PIN":
-                    pings.append(False)
+                    publishes = verb in WITH_PAYLOAD
+                    expects = verb == b"PIN" or publishes and len(piece.split()) == (4 if verb == b"PUB" else 5)  # a PONG, or an answer
+                    if told or sent and expects:
+                        ask(out)
+                    sent = sent or publishes and not expects
+                    if verb == b"PIN":
+                        pings.append(False)
                 out.append(piece)
-            if not scanner.payload:
-                ask()
+            if told and not scanner.payload:
+                ask(out)
             writer.write(b"".join(out))
             await writer.drain()
 
     async def down(self, reader, writer, pings, place):
         scanner = Scanner()
-        while data := await reader.read(1 << 17):
+        while data := await reader.read(CHUNK_BYTES):
             out = []
             for verb, piece in scanner.pieces(data):
                 if verb == b"PON" and pings.pop(0):
