@@ -40,6 +40,7 @@ TREE_CELLS = [
     Cell("chain, middle, durable, 128 B", "tree", "pubsub", dict(size=128, acks=True, window=4000, subject="orders"), 300_000, 300_000,
          (under(4),), shape="chain", durable=True, stock_load=dict(size=128, subject="orders")),
     Cell("chain, middle, each subject once, 16 B", "tree", "pubsub", dict(size=16, once=True), 200_000, 1_200_000, (under(6),), shape="chain"),
+    Cell("chain, 50,000/s, 16 B", "tree", "pubsub", dict(size=16, rate=50_000), 30_000, 30_000, shape="chain", hops=True),
     Cell("chain, 500,000/s, 16 B", "tree", "pubsub", dict(size=16, rate=500_000), 300_000, 300_000, (under(3, metric="hop_us"),), shape="chain",
          hops=True),
     Cell("chain, requests, one at a time, 128 B", "tree", "requests", dict(window=1), 2000, 2000, (under(1, metric="p50_us"),), shape="chain"),
@@ -50,9 +51,9 @@ TREE_CELLS = [
 
     grown("chain, middle, 1 to 100,000 subjects, 16 B", dict(size=16),
           {"one subject": dict(tails=1), "1,000 subjects": dict(tails=1000), "100,000 subjects": dict(tails=100_000), "each subject once": dict(once=True)},
-          1_200_000),
+          2_000_000),
     grown("chain, middle, 10 to 1,000,000 subscriptions, 16 B", dict(size=16, drawn=10),
-          {"10 subscriptions": dict(subjects=10), "1,000,000 subscriptions": dict(subjects=1_000_000)}, 2_000_000, kind="subjects", one_load=True,
+          {"10 subscriptions": dict(subjects=10), "1,000,000 subscriptions": dict(subjects=1_000_000)}, 6_000_000, kind="subjects", one_load=True,
           rounds_max=4),
 
     moves("join: start of a process until a message from there arrives", "join"),
