@@ -147,8 +147,22 @@ def write(folder, info, results):
 README_BEGIN, README_END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 
 
+README_TABLES = {  # of the tree: which results, and which of their figures
+    "How long moves take": (lambda r: r["kind"] == "times", ["took_ms"]),
+    "The path from the root of a tree to all its gateways (no more than 4,096 factors)": (
+        lambda r: r["load"].get("what") == "paths", ["number_bytes", "factors", "definition_bytes", "compute_us", "define_us", "pass_us"]),
+    "What a gateway holds, and what a link carries when it stands again or a newcomer has come": (
+        lambda r: r["load"].get("what") == "sync", ["tree_mb", "bytes_each", "same_bytes", "some_bytes", "first_bytes"]),
+}
+
+
+def tree_tables(results):
+    chosen = {title: ([r for r in results if wanted(r)], metrics) for title, (wanted, metrics) in README_TABLES.items()}
+    return "".join(f"\n{title}:\n\n{medians_table(those, metrics)}\n" for title, (those, metrics) in chosen.items() if those)
+
+
 def readme_block(data):
-    """The targets with what was measured, and where stock wins by more than noise, from results.json."""
+    """The targets with what was measured, what the tree's moves, paths and logs cost, and where stock wins by more than noise, from results.json."""
     plain = [result for result in data["results"] if not result["pinned"]]
     rows = []
     for result in plain:
@@ -164,7 +178,7 @@ def readme_block(data):
             if worse >= NOISE and metric in ("cpu_us", "rate", "p50_us", "p99_us", "bytes_each", "resident_mb")]
     return (f"{headline(data['machine'])}{', **short form: rough**' if data['machine']['short'] else ''}.\n\n"
             + table(["workload", "figure", "stock", "treegate", "ratio (rounds)", "asked for", ""], rows)
-            + f"\n\nWhere stock wins by more than the noise: {'; '.join(wins) or 'nowhere'}.\n")
+            + "\n" + tree_tables(plain) + f"\nWhere stock wins by more than the noise: {'; '.join(wins) or 'nowhere'}.\n")
 
 
 def write_readme(readme, data):

@@ -4,7 +4,11 @@ from cell import STOCK, TREEGATE
 from measure import BEFORE, ratio_of
 
 def bytes_text(v):
-    return f"{v:.0f} B" if v < 10_000 else f"{v / 1000:.1f} KB" if v < 10_000_000 else f"{v / 1e6:.1f} MB"
+    return f"{v:.0f} B" if v < 10_000 else f"{v / 1000:.1f} KB" if v < 1_000_000 else f"{v / 1e6:.1f} MB"
+
+
+def work_text(v):
+    return f"{v:.2g} µs" if v < 10 else f"{v:.0f} µs"
 
 
 METRICS = {  # how a figure is called and written
@@ -20,10 +24,10 @@ METRICS = {  # how a figure is called and written
     "overhead_bytes": ("tree overhead of a record", lambda v: f"{v:.1f} B"),
     "number_bytes": ("the number", bytes_text),
     "definition_bytes": ("its definition", bytes_text),
-    "compute_us": ("computing it", lambda v: f"{v:.3g} µs"),
+    "compute_us": ("computing it", work_text),
     "factors": ("factors", lambda v: f"{v:.0f}"),
-    "pass_us": ("taking it up and on at a transit", lambda v: f"{v:.3g} µs"),
-    "define_us": ("splitting and defining it", lambda v: f"{v:.3g} µs"),
+    "pass_us": ("taking it up and on at a transit", work_text),
+    "define_us": ("splitting and defining it", work_text),
     "tree_mb": ("memory of one gateway", lambda v: f"{v:.1f} MB"),
     "first_bytes": ("first sync", bytes_text),
     "same_bytes": ("reconnect, nothing changed", bytes_text),
