@@ -27,6 +27,7 @@
 #include "gateway/session_settings.h"
 #include "gateway/shard_loop.h"
 #include "gateway/shard_mail.h"
+#include "gateway/start_pages.h"
 #include "gateway/tree_shell.h"
 
 namespace gateway {
@@ -106,6 +107,7 @@ class Server final {
         for (auto& shard : shards_) shard->start();
         blocked.reset();
         log_.info("Server is ready");
+        drop_start_pages();
         loop_.run();
         for (auto& shard : shards_) shard->join();
         shards_.clear();
