@@ -18,6 +18,7 @@
 #include "compat/nats_limits.h"
 #include "compat/subject_mappings.h"
 #include "routing/base/time.h"
+#include "routing/peer/compress.h"
 #include "routing/queue_policy.h"
 
 namespace gateway {
@@ -50,6 +51,10 @@ inline constexpr base::Duration spin_max = std::chrono::milliseconds(100);
 inline constexpr std::uint16_t tree_port_default = 7522;
 /// How many addresses `--join` takes.  A tree needs one.
 inline constexpr std::size_t join_addresses_max = 64;
+/// Children of one gateway before it sends further ones on to them.  Source: DESIGN 4.6.
+inline constexpr std::uint32_t children_max_default = 10;
+/// The most that max_children may be set to.  Source: trees of up to 256 gateways, DESIGN 4.4.
+inline constexpr std::uint32_t children_most = 256;
 /// How many durable filters a gateway may be given.  Each is a local queue and a log entry at every member.
 inline constexpr std::size_t durable_filters_max = 256;
 /// Source: DurableOptions::dump_keep.
@@ -77,12 +82,14 @@ struct ListenAddress {
 /// This gateway's place in a tree; DESIGN 4.
 struct TreeConfig {
     ListenAddress listen;
-    std::vector<std::string> join;  ///< "host:port" each, the port always there
+    std::vector<std::string> join;  ///< "host:port", or a name, whose SRV records or the default port say the port
     std::string advertise;          ///< see advertised_address()
     std::string name = "treegate";  ///< of the tree; gateways of another are refused
     std::string secret;             ///< empty: none
     std::string region;             ///< where this gateway stands, for Tree-To and Tree-Forbid; empty: nowhere
     std::vector<std::string> tags;  ///< what else it is called there
+    std::uint32_t max_children = children_max_default;
+    routing::peer::Compression compression = routing::peer::Compression::automatic;  ///< of links
     routing::QueuePolicies queue_policies{};
 };
 

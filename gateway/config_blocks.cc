@@ -124,7 +124,7 @@ void read_queue_policies(Reader& reader, Name key, const Value& value) {
     }
 }
 
-constexpr std::array<Key, 10> tree_keys{{
+constexpr std::array<Key, 12> tree_keys{{
     {"name",
      [](Reader& reader, Name key, const Value& value) {
          reader.text(value, key, reader.draft.tree.name);
@@ -150,7 +150,7 @@ constexpr std::array<Key, 10> tree_keys{{
      [](Reader& reader, Name key, const Value& value) {
          reader.text(value, key, reader.draft.tree.advertise);
          if (reader.draft.tree.advertise.empty()) return;
-         reader.check(value, key, check_address(reader.draft.tree.advertise));
+         reader.check(value, key, check_advertise(reader.draft.tree.advertise));
      }},
     {"secret",
      [](Reader& reader, Name key, const Value& value) {
@@ -173,6 +173,19 @@ constexpr std::array<Key, 10> tree_keys{{
              reader.check(place, key, add_tag(tag, reader.draft.tree.tags));
          });
      }},
+    {"max_children",
+     [](Reader& reader, Name key, const Value& value) {
+         reader.number(value, key, reader.draft.tree.max_children, children_most, 1);
+     }},
+    {"compression",
+     [](Reader& reader, Name key, const Value& value) {
+         using routing::peer::Compression;
+         if (const auto* on = std::get_if<bool>(&value.data)) {  // `off` is a boolean in this language
+             reader.draft.tree.compression = *on ? Compression::on : Compression::off;
+         } else if (const auto* mode = reader.take<std::string>(value, key, "auto, off or zstd")) {
+             reader.check(value, key, read_compression(*mode, reader.draft.tree.compression));
+         }
+     }},
     {"queue_policy",
      [](Reader& reader, Name key, const Value& value) {
          if (const auto* policy = reader.text(value, key))
@@ -193,8 +206,6 @@ void read_tree(Reader& reader, Name key, const Value& value) {
             std::find_if(tree_keys.begin(), tree_keys.end(), [&](const Key& each) { return each.name == wanted; });
         if (known != tree_keys.end()) {
             known->apply(reader, known->name, *field);
-        } else if (wanted == "max_children") {
-            reader.error(*field, "max_children: " + std::string(not_yet));
         } else if (!field->used) {
             reader.error(*field, "unknown field " + quoted(name));
         }

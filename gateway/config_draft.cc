@@ -65,10 +65,42 @@ std::string check_address(std::string_view text, long port_least) {
     return {};
 }
 
+std::string check_advertise(std::string_view text) {
+    if (std::string wrong = check_address(text); !wrong.empty()) return wrong;
+    std::string_view host;
+    std::string_view port;
+    (void)io::split_address(text, host, port);
+    if (host == "0.0.0.0" || host == "::") return quoted(text) + " is no address that others could dial";
+    return {};
+}
+
+std::string_view name_of(routing::peer::Compression compression) {
+    switch (compression) {
+        case routing::peer::Compression::automatic:
+            return "auto";
+        case routing::peer::Compression::off:
+            return "off";
+        case routing::peer::Compression::on:
+            return "zstd";
+    }
+    return "auto";
+}
+
+std::string read_compression(std::string_view text, routing::peer::Compression& compression) {
+    using routing::peer::Compression;
+    for (const Compression each : {Compression::automatic, Compression::off, Compression::on}) {
+        if (text != name_of(each)) continue;
+        compression = each;
+        return {};
+    }
+    return quoted(text) + " is none of auto, off, zstd";
+}
+
 std::string add_join(std::string_view text, std::vector<std::string>& joins) {
     if (std::string wrong = check_address(text); !wrong.empty()) return wrong;
     if (joins.size() == join_addresses_max) return "more than " + std::to_string(join_addresses_max) + " addresses";
-    joins.push_back(with_port(text, tree_port_default));
+    // A name without a port may have SRV records, which say it.
+    joins.push_back(io::is_numeric(text) ? with_port(text, tree_port_default) : std::string(text));
     return {};
 }
 

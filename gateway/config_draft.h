@@ -46,12 +46,17 @@ struct Draft {
 /// A region or a tag: a word that may stand in the lists of the headers Tree-To and Tree-Forbid.
 [[nodiscard]] std::string check_tag(std::string_view text);
 [[nodiscard]] std::string add_tag(std::string_view text, std::vector<std::string>& tags);
+/// "auto", "off" or "zstd".
+[[nodiscard]] std::string read_compression(std::string_view text, routing::peer::Compression& compression);
+[[nodiscard]] std::string_view name_of(routing::peer::Compression compression);
+/// "host" or "host:port" that other gateways are told: one that leads somewhere.
+[[nodiscard]] std::string check_advertise(std::string_view text);
 /// `filter` empty: for all subjects that no other filter matches.
 [[nodiscard]] std::string add_queue_policy(std::string_view filter, std::string_view policy,
                                            routing::QueuePolicies& policies);
 /// "host" or "host:port", the port `port_least` to 65535.
 [[nodiscard]] std::string check_address(std::string_view text, long port_least = 1);
-/// One address of a member; the tree's default port is added.
+/// One address of a member, or a name behind which members are; the tree's default port is added to an address.
 [[nodiscard]] std::string add_join(std::string_view text, std::vector<std::string>& joins);
 [[nodiscard]] std::string add_filter(std::string_view text, std::vector<std::string>& filters);
 [[nodiscard]] std::string check_durability(std::string_view text);

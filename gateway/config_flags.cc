@@ -163,7 +163,8 @@ FlagGroup tree_flags(Draft& draft) {
                  }},
                 {{"join"},
                  "HOST[:PORT],...",
-                 "join the tree of this gateway: any member will do (default port: 7522)",
+                 "join the tree of this gateway: any member will do. Of a name all addresses are\n"
+                 "tried; without a port it may have SRV records _treegate._tcp.NAME (default port:\n7522)",
                  [&draft](std::string_view text) {
                      if (!std::exchange(draft.joins_by_flag, true)) draft.tree.join.clear();
                      for (const std::string& address : split_list(text)) {
@@ -176,7 +177,7 @@ FlagGroup tree_flags(Draft& draft) {
                                 "address for other gateways (default: the one that they see)",
                                 [&tree](std::string_view text) {
                                     tree.advertise = text;
-                                    return check_address(text);
+                                    return check_advertise(text);
                                 }}),
                 of_tree(draft, text_flag({"tree-name"}, "NAME",
                                          "name of the tree; others are refused (default: treegate)", tree.name)),
@@ -215,7 +216,19 @@ FlagGroup tree_flags(Draft& draft) {
                                          draft.secret_file)),
                 refused({"secret", "tree-secret"}, "SECRET",
                         "a secret on the command line is seen by every user of the machine: use --secret-file"),
-                refused({"max-children"}, "N", not_yet),
+                of_tree(draft, {{"max-children"},
+                                "N",
+                                "links to children; further gateways are sent on to these (default: 10)",
+                                [&tree](std::string_view text) {
+                                    long children = 0;
+                                    std::string wrong = read_number(text, 1, children_most, children);
+                                    tree.max_children = static_cast<std::uint32_t>(children);
+                                    return wrong;
+                                }}),
+                of_tree(draft, {{"tree-compression"},
+                                "MODE",
+                                "of links: auto (default: where the round trip is above 10 ms), off, zstd",
+                                [&tree](std::string_view text) { return read_compression(text, tree.compression); }}),
             }};
 }
 

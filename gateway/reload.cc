@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "gateway/conf/duration.h"
+#include "gateway/config_draft.h"
 
 namespace gateway {
 
@@ -112,10 +113,14 @@ void compare_tree(const TreeConfig& running, const TreeConfig& wanted, Compariso
     compare.must_stay("tree.join", running.join, wanted.join);
     compare.must_stay("tree.advertise", running.advertise, wanted.advertise);
     compare.must_stay(running.secret != wanted.secret, "tree.secret");
-    compare.must_stay("tree.region", running.region, wanted.region);
-    compare.must_stay("tree.tags", running.tags, wanted.tags);
-    compare.must_stay(running.queue_policies.standard != wanted.queue_policies.standard, "tree.queue_policy");
-    compare.must_stay(running.queue_policies.by_subject != wanted.queue_policies.by_subject, "tree.queue_policies");
+    compare.may("tree.region", running.region, wanted.region);
+    compare.may("tree.tags", running.tags, wanted.tags);
+    compare.may("tree.max_children", std::uint64_t{running.max_children}, std::uint64_t{wanted.max_children});
+    compare.may("tree.compression", std::string(name_of(running.compression)),
+                std::string(name_of(wanted.compression)));
+    compare.may("tree.queue_policy", std::string(routing::name_of(running.queue_policies.standard)),
+                std::string(routing::name_of(wanted.queue_policies.standard)));
+    compare.may(running.queue_policies.by_subject != wanted.queue_policies.by_subject, "Reloaded: tree.queue_policies");
 }
 
 }  // namespace

@@ -296,7 +296,7 @@ class Server final {
         if (files) write_ports();
         apply_config(config_, client_port_, settings_);
         send_all(ChangeSettings{std::make_shared<const compat::SessionSettings>(settings_), shard_settings(config_),
-                                says_more});
+                                says_more, config_.tree ? std::make_shared<const TreeConfig>(*config_.tree) : nullptr});
         for (const auto& warning : config_.warnings) log_.warning(warning);
         log_.info("Reloaded server configuration (" + config_.config_digest + ")");
         return {};
@@ -308,6 +308,7 @@ class Server final {
         log_.info("Entering lame duck mode, stop accepting new clients");
         listener_.reset();
         lame_duck_.emplace(loop_.now(), open_clients(), config_.lame_duck);
+        tree_leaves_by_ = loop_.now() + config_.lame_duck.grace;
         send_all(AnnounceLameDuck{});
         go_on_ending();
     }
@@ -332,11 +333,16 @@ class Server final {
     }
 
     void go_on_as_lame_duck() {
+        const auto now = loop_.now();
+        const bool tree_left = tree_ == nullptr || shards_.front()->tree_left() || now >= tree_leaves_by_;
         if (open_clients() == 0 || lame_duck_->over()) {
-            stop();
+            if (tree_left) {
+                stop();
+            } else {
+                end_timer_.set_at(tree_leaves_by_);
+            }
             return;
         }
-        const auto now = loop_.now();
         if (lame_duck_->next() <= now) {
             if (!std::exchange(closing_clients_, true)) log_.info("Closing existing clients");
             end_some(lame_duck_->due(now, prng_), compat::NatsError::server_shutdown);
@@ -382,6 +388,7 @@ class Server final {
     io::SignalWatcher signals_;
     io::Timer end_timer_;
     std::optional<LameDuckClock> lame_duck_;
+    base::Instant tree_leaves_by_ = base::instant_max;
     base::Instant stop_deadline_ = base::instant_max;
     std::uint16_t client_port_ = 0;
     routing::ConnectionId last_connection_ = 0;

@@ -60,7 +60,9 @@ void ShardLoop::on_wake() {
                        [this](ChangeSettings& settings) { change(settings); },
                        [this](AnnounceLameDuck&) {
                            await_clients();
+                           lame_duck_ = true;
                            shard_.announce(true);
+                           if (tree_) tree_->leave();
                        },
                        [this](EndSome& some) {
                            shard_.drain_mail(loop_.now());  // what is there for them goes out first
@@ -88,6 +90,9 @@ void ShardLoop::change(const ChangeSettings& mail) {
     shard_.settings_changed();
     shard_.change(mail.shard);
     if (mail.announce) shard_.announce(false);
+    if (!mail.tree) return;
+    shard_.router().set_queue_policies(mail.tree->queue_policies);
+    if (tree_) tree_->change(*mail.tree);
 }
 
 void ShardLoop::await_clients() {
@@ -155,6 +160,7 @@ void ShardLoop::report() {
     };
     publish(clients_gone_, gone_);
     publish(refused_gone_, gone_refused_);
+    publish(tree_left_, lame_duck_ && (!tree_ || tree_->left_alone()));
     publish(tree_finished_, parting_ && tree_->finished());
     if (news && awaited_) control_.wake();
 }

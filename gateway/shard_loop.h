@@ -36,9 +36,11 @@ struct AdoptClient {
 struct ChangeSettings {
     std::shared_ptr<const compat::SessionSettings> session;
     ShardSettings shard;
-    bool announce = false;  ///< INFO says something new: clients that understand it are told
+    bool announce = false;                   ///< INFO says something new: clients that understand it are told
+    std::shared_ptr<const TreeConfig> tree;  ///< this gateway's place in a tree; empty: it is in none
 };
-/// Lame duck mode: clients are told to go elsewhere, and the control loop is told of each that goes.
+/// Lame duck mode: clients and children in the tree are told to go elsewhere, and the control loop is told of each that
+/// goes.
 struct AnnounceLameDuck {};
 /// So many clients, whom chance picks, are ended.
 struct EndSome {
@@ -84,6 +86,8 @@ class ShardLoop final : public ShardHost {
     [[nodiscard]] std::uint64_t clients_gone() const { return clients_gone_.load(std::memory_order_acquire); }
     /// The same for those that were refused.
     [[nodiscard]] std::uint64_t refused_gone() const { return refused_gone_.load(std::memory_order_acquire); }
+    /// After AnnounceLameDuck: true once the gateways below this one have moved.
+    [[nodiscard]] bool tree_left() const { return tree_left_.load(std::memory_order_acquire); }
     /// True once the tree side has parted and the store is quiet.
     [[nodiscard]] bool tree_finished() const { return tree_finished_.load(std::memory_order_acquire); }
 
@@ -136,10 +140,12 @@ class ShardLoop final : public ShardHost {
     std::uint64_t gone_refused_ = 0;
     bool awaited_ = false;  // the control loop waits for clients to be gone
     bool asked_ = false;    // ... and may have looked before it said so
+    bool lame_duck_ = false;
     bool parting_ = false;
     bool leaving_ = false;
     std::atomic<std::uint64_t> clients_gone_{0};
     std::atomic<std::uint64_t> refused_gone_{0};
+    std::atomic<bool> tree_left_{false};
     std::atomic<bool> tree_finished_{false};
 };
 

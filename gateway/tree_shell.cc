@@ -13,6 +13,10 @@ std::string store_folder(const Config& config) {
     return config.data_dir + "/store";
 }
 
+bool is_loopback_host(std::string_view host) {
+    return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
 }  // namespace
 
 TreeShell::TreeShell(const Config& config, const std::string& name, Identity& identity, io::EventLoop& loop,
@@ -31,9 +35,12 @@ TreeShell::TreeShell(const Config& config, const std::string& name, Identity& id
     if (config.tree) {
         options.tree.tree = config.tree->name;
         options.tree.advertise = config.tree->advertise;
-        options.tree.join = config.tree->join;
+        for (const std::string& address : config.tree->join)
+            (io::is_numeric(address) ? options.tree.join : options.tree.join_names).push_back(address);
         options.tree.region = config.tree->region;
         options.tree.tags = config.tree->tags;
+        options.tree.max_children = config.tree->max_children;
+        options.tree.compression = config.tree->compression;
     }
     options.tree.boot = random_number();
     const auto wall = io::EventLoop::wall_millis();
@@ -81,10 +88,27 @@ bool TreeShell::start() {
         }
         listener_.emplace(std::move(listener).value());
         log_.info("Listening for tree connections on " + io::join_address(wanted.host, listener_->port()));
-        node_->tree().set_advertise(advertised_address(*config_.tree, listener_->port()));
+        const bool loopback_only = is_loopback_host(wanted.host);
+        if (!loopback_only && config_.tree->secret.empty()) {
+            log_.warning("The tree has no secret: whoever reaches port " + std::to_string(listener_->port()) +
+                         " can join it and read its messages (set tree.secret or --secret-file, the same at every "
+                         "member)");
+        }
+        if (const std::string said = advertised_address(*config_.tree, listener_->port()); !said.empty()) {
+            node_->tree().set_advertise(said);
+        } else {
+            node_->tree().set_listener(listener_->port(), loopback_only);
+        }
     }
     node_->start(loop_.now());
     return true;
+}
+
+void TreeShell::change(const TreeConfig& wanted) {
+    auto& tree = node_->tree();
+    tree.set_description(wanted.region, wanted.tags);
+    tree.set_max_children(wanted.max_children);
+    tree.set_compression(wanted.compression);
 }
 
 void TreeShell::tick(base::Instant now) {

@@ -37,11 +37,18 @@ class TreeShell final : public routing::node::NodeHost {
     /// The port of the tree listener; 0: there is none.
     [[nodiscard]] std::uint16_t port() const { return listener_ ? listener_->port() : 0; }
 
+    /// A reload: what may change of it does (reload.cc says what).
+    void change(const TreeConfig& wanted);
+
     void tick(base::Instant now);
     [[nodiscard]] base::Instant next_deadline() const;
     /// End of a turn, after Shard::end_turn(): takes the store's answers' leftovers and writes to the other gateways.
     void end_turn();
 
+    /// Lame duck mode: the children are sent on.
+    void leave() { node_->tree().leave(loop_.now()); }
+    /// After leave(): those that could go are gone.
+    [[nodiscard]] bool left_alone() const { return node_->tree().left_alone(); }
     /// The gateway ends: no new links.
     void close_listener() { listener_.reset(); }
     /// The clients are gone: says goodbye to the neighbours, and hands the store what is left for it.
@@ -72,6 +79,7 @@ class TreeShell final : public routing::node::NodeHost {
     void open_store() override;
     void execute(routing::queue::StoreCommand command) override;
     routing::peer::TransportId dial(std::string_view address) override { return transports_.dial(address); }
+    void resolve(std::string_view name) override { transports_.resolve(name); }
     void close_transport(routing::peer::TransportId transport, base::Bytes last_words) override {
         transports_.close_transport(transport, std::move(last_words));
     }

@@ -1,6 +1,13 @@
 #include "gateway/tree_transports.h"
 
+#include <charconv>
+#include <system_error>
 #include <utility>
+
+#include "gateway/config.h"
+#include "gateway/identity.h"
+#include "gateway/io/socket.h"
+#include "routing/base/check.h"
 
 namespace gateway {
 
@@ -121,6 +128,31 @@ void TreeTransports::dialed(TransportId id, base::Result<io::Socket, io::IoError
     const std::string remote = outcome.value().remote_address();
     found->second->attach(std::move(outcome).value());
     tree_->on_dialed(id, true, remote, loop_.now());
+}
+
+void TreeTransports::resolve(std::string_view name) {
+    io::NameQuery query;
+    std::string_view host;
+    std::string_view port;
+    BASE_CHECK(io::split_address(name, host, port));  // the config has been checked
+    query.host = host;
+    if (!port.empty()) {
+        const auto [end, wrong] = std::from_chars(port.data(), port.data() + port.size(), query.port);
+        BASE_CHECK(wrong == std::errc() && end == port.data() + port.size());
+    }
+    query.service = tree_service;
+    query.default_port = tree_port_default;
+    query.seed = random_number();
+    auto lookup = std::make_unique<io::NameLookup>(
+        loop_, std::move(query), [this, wanted = std::string(name)](const io::NameAddresses& found) {
+            const auto ended = lookups_.extract(wanted);
+            if (found.ok()) {
+                tree_->on_resolved(wanted, found.value(), {}, loop_.now());
+            } else {
+                tree_->on_resolved(wanted, {}, found.error().text, loop_.now());
+            }
+        });
+    lookups_.insert_or_assign(std::string(name), std::move(lookup));
 }
 
 void TreeTransports::close_transport(TransportId id, base::Bytes last_words) {

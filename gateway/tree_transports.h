@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,11 +11,15 @@
 #include <vector>
 
 #include "gateway/io/event_loop.h"
+#include "gateway/io/name_lookup.h"
 #include "gateway/io/tcp_connection.h"
 #include "gateway/io/tcp_dial.h"
 #include "routing/peer/tree.h"
 
 namespace gateway {
+
+/// Whose SRV records of a --join name without a port say where members are.
+inline constexpr std::string_view tree_service = "_treegate._tcp";
 
 /// The transports half of routing::peer::TreeHost, over libuv.
 /// Threads: the tree shard's.  Life: outlives the Tree that it serves; set_tree() before the first transport.
@@ -32,6 +37,7 @@ class TreeTransports {
 
     // See TreeHost.
     routing::peer::TransportId dial(std::string_view address);
+    void resolve(std::string_view name);
     void close_transport(routing::peer::TransportId id, base::Bytes last_words);
     void pause_reading(routing::peer::TransportId id);
     void resume_reading(routing::peer::TransportId id);
@@ -54,6 +60,7 @@ class TreeTransports {
     routing::peer::TransportId last_ = 0;
     std::unordered_map<routing::peer::TransportId, std::unique_ptr<Transport>> transports_;
     std::vector<routing::peer::TransportId> waiting_;
+    std::map<std::string, std::unique_ptr<io::NameLookup>, std::less<>> lookups_;  // by name; one at a time for each
 };
 
 }  // namespace gateway

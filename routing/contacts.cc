@@ -5,9 +5,16 @@
 
 namespace routing {
 
-Contacts::Contacts(ContactOptions options, const std::vector<std::string>& join, std::uint64_t seed)
+Contacts::Contacts(ContactOptions options, const std::vector<std::string>& join, const std::vector<std::string>& names,
+                   std::uint64_t seed)
     : options_(options), prng_(seed) {
-    for (const std::string& address : join) contacts_[address].join = true;
+    for (const auto* list : {&join, &names}) {
+        for (const std::string& address : *list) {
+            Contact& contact = contacts_[address];
+            contact.given = contact.join = true;
+            contact.is_name = list == &names;
+        }
+    }
 }
 
 base::Duration Contacts::jittered(base::Duration pause) {
@@ -16,10 +23,14 @@ base::Duration Contacts::jittered(base::Duration pause) {
 }
 
 base::Duration Contacts::pause_of(const Contact& contact) const {
+    const auto doubled = [&](base::Duration least, base::Duration most) {
+        return std::min(least * (std::int64_t{1} << std::min(contact.failures, 16u)), most);
+    };
+    if (contact.is_name) return root_ ? doubled(options_.resolve_min, options_.resolve_max) : options_.resolve_member;
     const bool first = contact.first_rank();
     const base::Duration least = !root_ ? options_.probe_min : first ? options_.redial_min : options_.member_redial_min;
     const base::Duration most = !root_ ? options_.probe_max : first ? options_.redial_max : options_.member_redial_max;
-    return std::min(least * (std::int64_t{1} << std::min(contact.failures, 16u)), most);
+    return doubled(least, most);
 }
 
 void Contacts::set_root(bool root) {
@@ -40,11 +51,45 @@ void Contacts::set_known(const std::vector<KnownMember>& known, base::Instant no
         if (!contact.join && contact.leads_to != contact.known) contact.leads_to.reset();
         if (fresh) contact.next_dial = now + base::Duration(prng_.below(static_cast<std::uint64_t>(spread.count())));
     }
+    drop_needless();
+    mark_spares();
+}
+
+void Contacts::drop_needless() {
     std::erase_if(contacts_, [](const auto& entry) {
         const Contact& contact = entry.second;
         return !contact.join && !contact.known && !contact.dialling && contact.open == peer_none;
     });
-    mark_spares();
+}
+
+void Contacts::resolved(std::string_view name, const std::vector<std::string>& addresses, base::Instant now) {
+    const auto found = contacts_.find(name);
+    if (found == contacts_.end() || !found->second.is_name) return;
+    stale_ = true;
+    const bool in_round = root_ && !found->second.round_done;
+    end_dial(found->second);
+    found->second.next_dial = now + jittered(pause_of(found->second));
+    ++found->second.failures;
+
+    std::vector<std::string>& behind = behind_[found->first];
+    behind.assign(addresses.begin(),
+                  addresses.begin() + static_cast<std::ptrdiff_t>(std::min(addresses.size(), name_addresses_max)));
+    for (std::size_t i = 0; i < behind.size(); ++i) {
+        Contact& contact = contacts_[behind[i]];
+        const auto paced = now + options_.name_pace * static_cast<std::int64_t>(i);
+        if (!contact.join) {
+            contact.next_dial = paced;
+            contact.round_done = !in_round;
+        } else if (in_round && !contact.dialling) {
+            contact.next_dial = std::min(contact.next_dial, paced);
+        }
+    }
+    for (auto& [address, contact] : contacts_) {
+        contact.join = contact.given;
+        for (const auto& [each, list] : behind_)
+            contact.join = contact.join || std::find(list.begin(), list.end(), address) != list.end();
+    }
+    drop_needless();
 }
 
 void Contacts::set_spares(std::vector<GatewayId> spares) {
@@ -111,8 +156,8 @@ bool Contacts::wanted(const Contact& contact) const {
     return !who || (!members_.contains(*who) && !connected_.contains(*who));
 }
 
-std::vector<std::string> Contacts::due(base::Instant now) {
-    std::vector<std::string> addresses;
+std::vector<Contacts::Due> Contacts::due(base::Instant now) {
+    std::vector<Due> addresses;
     if (next_due() > now) return addresses;
     stale_ = true;
     for (auto& [address, contact] : contacts_) {
@@ -132,7 +177,7 @@ std::vector<std::string> Contacts::due(base::Instant now) {
             contact.counted = true;
         }
         contact.dialling = true;
-        addresses.push_back(address);
+        addresses.push_back(Due{address, contact.is_name});
     }
     return addresses;
 }

@@ -1,11 +1,16 @@
 // Where a gateway dials, and when: its `join` addresses, the spares of its last parent, and the advertised addresses of
 // all members that it remembers.
 //
+// A name among them stands for all addresses that are behind it: it is resolved anew for each round of dials, and each
+// address is dialled as if it had been given itself.  What it no longer leads to is forgotten.
+//
 //     who dials         whom                                            how often
 //     a root            join, spares (grandparent, siblings)            redial_min .. redial_max, doubling
 //     a root            any member that it remembers, outside its       member_redial_min .. member_redial_max, at most
 //                       fragment                                        member_dials_max at a time
 //     any other member  join addresses outside its fragment             probe_min .. probe_max, doubling
+//     a root            resolves names                                  resolve_min .. resolve_max, doubling
+//     any other member  resolves names                                  resolve_member
 //
 // Everything has jitter, and goes on for ever.  Leaves to others: what follows from a connection (membership).
 #pragma once
@@ -40,6 +45,9 @@ inline constexpr std::size_t known_members_max = 1024;
 /// Spares that are dialled as fast as join addresses.  Own choice: a full set of siblings (max_children 10) and more.
 inline constexpr std::size_t spares_max = 16;
 
+/// Addresses of one name.  Own choice: a tree needs one member that answers.
+inline constexpr std::size_t name_addresses_max = 32;
+
 struct ContactOptions {
     /// A root's dials to join addresses and spares: first pause after a failure, and the longest.  Short, so that a
     /// gateway that was restarted is found again in about a second; a refused connect costs next to nothing.
@@ -54,6 +62,12 @@ struct ContactOptions {
     /// dial is the only way by which they meet.  So it starts at once and slows down.
     base::Duration probe_min = std::chrono::seconds(2);
     base::Duration probe_max = std::chrono::seconds(10);
+    /// A name server is asked more slowly than a gateway.
+    base::Duration resolve_min = std::chrono::milliseconds(500);
+    base::Duration resolve_max = std::chrono::seconds(10);
+    base::Duration resolve_member = std::chrono::seconds(30);  ///< Source: DESIGN 4.6
+    /// Between the first dials to the addresses of one name, so that those that stand first are met first.
+    base::Duration name_pace = std::chrono::milliseconds(50);
     /// After a refusal that only a person can mend (another tree, another secret).
     base::Duration refused_pause = std::chrono::seconds(10);
 };
@@ -68,7 +82,9 @@ enum class DialEnd : std::uint8_t {
 /// See the head of this file.  Threads: one.  Deterministic.
 class Contacts {
   public:
-    Contacts(ContactOptions options, const std::vector<std::string>& join, std::uint64_t seed);
+    /// `join` are addresses that are dialled as they are, `names` those that are resolved first.
+    Contacts(ContactOptions options, const std::vector<std::string>& join, const std::vector<std::string>& names,
+             std::uint64_t seed);
 
     /// All members whose address is known, this gateway not among them.  More than known_members_max are cut off.
     void set_known(const std::vector<KnownMember>& known, base::Instant now);
@@ -85,13 +101,20 @@ class Contacts {
     /// The first round of dials to join addresses and spares has not ended.
     [[nodiscard]] bool round_open() const;
 
-    /// The addresses to dial now; each waits for met() or failed() from then on.
-    [[nodiscard]] std::vector<std::string> due(base::Instant now);
+    struct Due {
+        std::string address;
+        bool is_name = false;
+        bool operator==(const Due&) const = default;
+    };
+    /// The addresses to dial now; each waits for met() or failed() from then on; names for resolved() or failed().
+    [[nodiscard]] std::vector<Due> due(base::Instant now);
     /// When due() has the next one.
     [[nodiscard]] base::Instant next_due() const;
     /// A dial of `address` led to `id`.
     void met(std::string_view address, const GatewayId& id, base::Instant now);
     void failed(std::string_view address, DialEnd how, base::Instant now);
+    /// What `name` leads to now, the best first; name_addresses_max are taken.
+    void resolved(std::string_view name, const std::vector<std::string>& addresses, base::Instant now);
     /// That connection is kept, as `handle`.
     void opened(std::string_view address, PeerHandle handle);
     /// It is gone.  `at_once`: dial again without a pause.
@@ -101,7 +124,9 @@ class Contacts {
 
   private:
     struct Contact {
-        bool join = false;
+        bool given = false;  ///< by the operator
+        bool is_name = false;
+        bool join = false;  ///< given, or what a name leads to
         bool spare = false;
         std::optional<GatewayId> known;     ///< whose advertised address it is
         std::optional<GatewayId> leads_to;  ///< who was found there
@@ -118,6 +143,7 @@ class Contacts {
 
     void set_root(bool root);
     void mark_spares();
+    void drop_needless();
     void end_dial(Contact& contact);
     [[nodiscard]] base::Duration jittered(base::Duration pause);
     [[nodiscard]] base::Duration pause_of(const Contact& contact) const;
@@ -126,6 +152,7 @@ class Contacts {
     ContactOptions options_;
     base::Prng prng_;
     std::map<std::string, Contact, std::less<>> contacts_;
+    std::map<std::string, std::vector<std::string>, std::less<>> behind_;  ///< a name -> its addresses
     std::vector<GatewayId> spares_;
     std::set<GatewayId> members_;
     std::map<GatewayId, std::size_t> connected_;  ///< -> connections

@@ -40,6 +40,8 @@ inline constexpr std::size_t log_entries_max = 1u << 20;
 inline constexpr std::size_t log_bytes_max = std::size_t{256} << 20;
 /// Logs that are kept.  Own choice: DESIGN 4.4 measures trees of 256; four times as many may have come and gone.
 inline constexpr std::size_t logs_max = 1024;
+/// Gateways that are remembered as forgotten.  Own choice: as many as there may be logs; further ones are not given up.
+inline constexpr std::size_t forgotten_max = logs_max;
 /// Keys and values of all logs together.  Unit: bytes.  Own choice: a quarter of a small machine's memory.
 inline constexpr std::size_t book_bytes_max = std::size_t{1} << 30;
 /// Single changes kept per log, so that a neighbour which lags by no more is sent a delta.

@@ -25,7 +25,10 @@ bool Position::has_ancestor(const GatewayId& id) const {
 }
 
 Membership::Membership(MembershipOptions options, const GatewayId& self, std::uint64_t seed, Moment at)
-    : options_(std::move(options)), self_(self), contacts_(options_.contacts, options_.join, seed), prng_(seed + 1) {
+    : options_(std::move(options)),
+      self_(self),
+      contacts_(options_.contacts, options_.join, options_.join_names, seed),
+      prng_(seed + 1) {
     become_root(at);
     actions_.clear();  // nobody is there to be told
 }
@@ -168,6 +171,11 @@ void Membership::dial_failed(std::string_view address, DialEnd how, Moment at) {
     decide(at);
 }
 
+void Membership::resolved(std::string_view name, const std::vector<std::string>& addresses, Moment at) {
+    contacts_.resolved(name, addresses, at.now);
+    decide(at);
+}
+
 void Membership::told(PeerHandle handle, Position position, Moment at) {
     Peer* peer = find(handle);
     if (!peer) return;
@@ -241,6 +249,7 @@ Membership::Peer* Membership::place_for(const Peer& asker) {
     Peer* best = nullptr;
     for (auto& [handle, child] : peers_) {
         if (child.role != PeerRole::child || child.id == asker.id || child.facts.address.empty()) continue;
+        if (child.facts.address_is_local && !asker.facts.on_this_machine) continue;
         if (!best || rank(child) < rank(*best)) best = &child;
     }
     return best;
@@ -254,6 +263,11 @@ Adoption Membership::adopt(PeerHandle handle, std::uint32_t redirects, bool insi
     if (!position_.root.senior_to(peer->position.root)) return {"its claim is senior", {}};
     if (position_.has_ancestor(peer->id)) return {"it is an ancestor of its parent to be", {}};
     if (position_.ancestors.size() + 1 >= ancestors_max) return {"the tree is too deep", {}};
+    if (leaving_) {
+        const Peer* place = redirects < redirects_max ? place_beyond(*peer) : nullptr;
+        if (place) return {{}, place->facts.address};
+        return {"this gateway is about to end", {}};
+    }
     if (full() && !insists && redirects < redirects_max) {
         if (Peer* place = place_for(*peer)) {
             ++place->sent_there;
@@ -268,8 +282,62 @@ Adoption Membership::adopt(PeerHandle handle, std::uint32_t redirects, bool insi
     return {};
 }
 
+// ---- before the end -------------------------------------------------------------------------------------------------
+
+void Membership::leave(Moment at) {
+    leaving_ = true;
+    next_leave_ = at.now;
+    send_children_on(at);
+}
+
+/// The child that takes a root's place: the one with the most behind it that others can dial.
+const Membership::Peer* Membership::heir() const {
+    const Peer* best = nullptr;
+    for (const auto& [handle, peer] : peers_) {
+        if (peer.role != PeerRole::child || peer.facts.address.empty()) continue;
+        const auto rank = [](const Peer& one) {
+            return std::make_tuple(one.facts.address_is_local,
+                                   std::numeric_limits<std::size_t>::max() - one.facts.behind, one.id);
+        };
+        if (best == nullptr || rank(peer) < rank(*best)) best = &peer;
+    }
+    return best;
+}
+
+/// Where `asker` goes instead of here: our parent, else the heir.
+const Membership::Peer* Membership::place_beyond(const Peer& asker) const {
+    const auto fits = [&](const Peer& place) {
+        return place.id != asker.id && !place.facts.address.empty() &&
+               (!place.facts.address_is_local || asker.facts.on_this_machine);
+    };
+    const auto parent = peers_.find(parent_);
+    if (parent != peers_.end() && fits(parent->second)) return &parent->second;
+    const Peer* chosen = heir();
+    return chosen != nullptr && fits(*chosen) ? chosen : nullptr;
+}
+
+void Membership::send_children_on(Moment at) {
+    if (at.now < next_leave_) return;
+    next_leave_ = at.now + options_.leave_interval;
+    for (auto& [handle, peer] : peers_) {
+        if (peer.role != PeerRole::child || !peer.facts.can_be_sent) continue;
+        const Peer* place = place_beyond(peer);
+        if (place == nullptr) continue;
+        act(MembershipAction::Kind::redirect, handle, "this gateway is about to end");
+        actions_.back().address = place->facts.address;
+    }
+}
+
+bool Membership::left_alone() const {
+    return std::none_of(peers_.begin(), peers_.end(), [&](const auto& entry) {
+        const Peer& peer = entry.second;
+        return peer.role == PeerRole::adopting || (peer.role == PeerRole::child && place_beyond(peer) != nullptr);
+    });
+}
+
 /// Above the limit the youngest child is sent on, one at a time; who was told before comes after those who were not.
 void Membership::shed(Moment at) {
+    if (leaving_) return send_children_on(at);
     const auto children = static_cast<std::size_t>(std::count_if(
         peers_.begin(), peers_.end(), [](const auto& entry) { return entry.second.role == PeerRole::child; }));
     if (children <= options_.max_children) {
@@ -412,7 +480,7 @@ void Membership::start_attach(PeerHandle handle, Peer& peer, Moment at) {
 void Membership::decide(Moment at) {
     for (auto& [handle, peer] : peers_) judge(peer, at.now);
     decide_redirect(at);
-    if (attempt_ != peer_none) return;
+    if (attempt_ != peer_none || (leaving_ && is_root())) return;
     const bool settled = !is_root() || !settling(at.now);
     PeerHandle best = peer_none;
     for (const auto& [handle, peer] : peers_) {
@@ -434,9 +502,9 @@ void Membership::decide(Moment at) {
 }
 
 void Membership::tick(Moment at) {
-    for (const std::string& address : contacts_.due(at.now)) {
-        act(MembershipAction::Kind::dial, peer_none);
-        actions_.back().address = address;
+    for (Contacts::Due& due : contacts_.due(at.now)) {
+        act(due.is_name ? MembershipAction::Kind::resolve : MembershipAction::Kind::dial, peer_none);
+        actions_.back().address = std::move(due.address);
     }
     std::vector<std::pair<PeerHandle, std::string_view>> over;
     for (const auto& [handle, peer] : peers_) {
@@ -453,7 +521,7 @@ void Membership::tick(Moment at) {
 }
 
 base::Instant Membership::next_deadline() const {
-    base::Instant deadline = std::min(contacts_.next_due(), next_shed_);
+    base::Instant deadline = std::min({contacts_.next_due(), next_shed_, next_leave_});
     const auto at_most = [&](base::Instant instant) { deadline = std::min(deadline, instant); };
     const bool waiting = is_root() && contacts_.round_open();
     if (redirect_ && attempt_ == peer_none) at_most(redirect_->deadline);

@@ -14,6 +14,9 @@
 //     Who was sent on dials there and asks; if that comes to nothing it comes back and *insists*, and is taken.  So is
 //     who was sent on redirects_max times.  A parent that has more children than it wants sends the youngest on, one a
 //     minute: that one looks whether it can get there before it leaves.
+//   - Who is about to end (leave()) takes no children and sends its own on: to its parent, or, as a root, to one of
+//   them,
+//     the heir, which stays until the end and is a root then.
 //
 // A fresh root waits for its first round of dials to end before it attaches to anybody (at most settle_time), so that a
 // gateway that restarts between two others finds its parent before it becomes the child of its former child.  Who sees
@@ -21,6 +24,7 @@
 // Leaves to others: HELLO and its proofs, lanes, bytes (peer::PeerSession), and everything about interest.
 #pragma once
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -60,7 +64,8 @@ inline constexpr std::size_t sightings_max = 256;
 inline constexpr std::uint32_t redirects_max = 8;
 
 struct MembershipOptions {
-    std::vector<std::string> join;  ///< addresses that lead to members
+    std::vector<std::string> join;        ///< addresses that lead to members
+    std::vector<std::string> join_names;  ///< names that are resolved into such
     ContactOptions contacts;
     /// Above it others are sent on.  Source: DESIGN 4.6.
     std::size_t max_children = 10;
@@ -76,6 +81,7 @@ struct MembershipOptions {
     base::Duration useless_time = std::chrono::seconds(5);   ///< a sighting into the own fragment is closed after this
     base::Duration redirect_time = std::chrono::seconds(6);  ///< to get where one was sent: a dial and a handshake
     base::Duration shed_interval = std::chrono::minutes(1);  ///< between children that are sent on.  Source: DESIGN 4.6
+    base::Duration leave_interval = std::chrono::seconds(3);  ///< before a child of who ends is told again
 };
 
 /// Now, by both clocks.
@@ -87,16 +93,19 @@ struct Moment {
 /// What is known of the other end beside its position; decides where others are sent.
 struct PeerFacts {
     std::string region;
-    std::string address;          ///< where others can dial it; empty: nowhere
-    base::Duration round_trip{};  ///< 0: not measured
-    std::size_t behind = 0;       ///< gateways that are reached by this link
-    bool can_be_sent = false;     ///< it understands redirects
+    std::string address;            ///< where others can dial it; empty: nowhere
+    base::Duration round_trip{};    ///< 0: not measured
+    std::size_t behind = 0;         ///< gateways that are reached by this link
+    bool can_be_sent = false;       ///< it understands redirects
+    bool on_this_machine = false;   ///< the connection does not leave it
+    bool address_is_local = false;  ///< `address` means something on its machine only
 };
 
 /// What the owner is to do, in order.
 struct MembershipAction {
     enum class Kind : std::uint8_t {
         dial,      ///< connect to `address`, say HELLO; then met(), or dial_failed()
+        resolve,   ///< find what the name `address` leads to; then resolved(), or dial_failed()
         attach,    ///< ask `peer` to take us as its child; then established(), attach_refused() or redirected()
         detach,    ///< let go of the parent `peer`: its data lanes end, the connection stays as a sighting
         redirect,  ///< tell the child `peer` to go to `address`
@@ -138,6 +147,8 @@ class Membership {
     void met(PeerHandle peer, const GatewayId& id, std::string_view address, Position position, Moment at);
     /// The dial of `address` ended before met().
     void dial_failed(std::string_view address, DialEnd how, Moment at);
+    /// What a name leads to.
+    void resolved(std::string_view name, const std::vector<std::string>& addresses, Moment at);
     /// The other end's position changed.
     void told(PeerHandle peer, Position position, Moment at);
     /// It asks to become our child, and is adopting now if it is taken; else it stays as it was.
@@ -160,6 +171,15 @@ class Membership {
     /// All members whose address is known; this gateway not among them.
     void set_known(const std::vector<KnownMember>& known, Moment at) { contacts_.set_known(known, at.now); }
     void set_facts(PeerHandle peer, PeerFacts facts);
+    /// From now on; who is too many is sent on, one by one.  At least 1.
+    void set_max_children(std::size_t max_children) { options_.max_children = std::max<std::size_t>(max_children, 1); }
+
+    /// This gateway is about to end: its children are to be elsewhere before.  Set the facts of all peers first, here
+    /// and before each tick() from then on.
+    void leave(Moment at);
+    [[nodiscard]] bool leaving() const { return leaving_; }
+    /// After leave(): the children have moved, but for the heir, as long as one is needed.
+    [[nodiscard]] bool left_alone() const;
 
     void tick(Moment at);
     [[nodiscard]] base::Instant next_deadline() const;
@@ -219,6 +239,9 @@ class Membership {
     void forget(PeerHandle handle, Moment at);
     void make_sighting(Peer& peer, Moment at);
     void shed(Moment at);
+    void send_children_on(Moment at);
+    [[nodiscard]] const Peer* heir() const;
+    [[nodiscard]] const Peer* place_beyond(const Peer& asker) const;
     [[nodiscard]] std::size_t children_and_coming() const;
     [[nodiscard]] Peer* place_for(const Peer& asker);
     [[nodiscard]] Peer* find(PeerHandle handle);
@@ -245,6 +268,8 @@ class Membership {
     GatewayId lost_parent_;
     std::optional<Redirect> redirect_;
     base::Instant next_shed_ = base::instant_max;
+    bool leaving_ = false;
+    base::Instant next_leave_ = base::instant_max;  ///< when those children that are still there are told again
     std::map<PeerHandle, Peer> peers_;
     std::vector<MembershipAction> actions_;
 };

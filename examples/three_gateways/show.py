@@ -48,7 +48,7 @@ class Client:
 
 
 def start(playground):
-    say("3. Three gateways in a row: each was given one address of another, nothing else")
+    say("3. Three gateways in a row: each was given one address of another, its only way to the rest")
     row = playground.chain("abc", durable_at_first=["orders.>"])
     for gateway, joined in zip(row, ("--durable 'orders.>'", "--join a", "--join b")):
         say(f"     {gateway.name}  {gateway.url}  tree port {gateway.tree_port}  pid {gateway.pid}  {joined}")

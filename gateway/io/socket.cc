@@ -65,6 +65,15 @@ void Socket::shrink_buffers_for_test(int bytes) const {
     BASE_CHECK(setsockopt(descriptor_, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) == 0);
 }
 
+bool is_numeric(std::string_view address) {
+    std::string_view host;
+    std::string_view port;
+    if (!split_address(address, host, port)) return false;
+    in6_addr out{};  // large enough for either
+    const std::string text(host);
+    return inet_pton(AF_INET, text.c_str(), &out) == 1 || inet_pton(AF_INET6, text.c_str(), &out) == 1;
+}
+
 bool split_address(std::string_view address, std::string_view& host, std::string_view& port) {
     port = {};
     if (address.starts_with('[')) {

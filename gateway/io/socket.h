@@ -42,6 +42,8 @@ class Socket {
     std::string remote_;
 };
 
+/// True if the host of "host:port" is an IPv4 or IPv6 address and no name.
+[[nodiscard]] bool is_numeric(std::string_view address);
 /// Splits "host:port", "[::1]:port", ":port" or "host" (port then empty).  Views into `address`.
 /// Errors: false for brackets that do not match and for a bare IPv6 address (which needs brackets).
 [[nodiscard]] bool split_address(std::string_view address, std::string_view& host, std::string_view& port);

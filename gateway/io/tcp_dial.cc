@@ -42,13 +42,14 @@ bool is_port(std::string_view text) {
     return error == std::errc() && end == text.data() + text.size() && port != 0;
 }
 
+}  // namespace
+
 // One connect() under way.  Frees itself when libuv has let go of it.
 struct Attempt {
     uv_poll_t poll{};
+    TcpDial::State* dial = nullptr;
     int descriptor = -1;
 };
-
-}  // namespace
 
 // Lives until the TcpDial is gone *and* the look-up has ended (which cannot always be cancelled).
 struct TcpDial::State {
@@ -56,9 +57,10 @@ struct TcpDial::State {
     EventLoop* loop = nullptr;
     Done done;
     Timer timer;  // the deadline; or, when the end is known within a call, the way out of it
+    Timer pace;   // the next address has its turn, although those before it have not answered
     std::vector<Address> addresses;
     std::size_t next = 0;
-    Attempt* attempt = nullptr;
+    std::vector<Attempt*> attempts;
     IoError error{.failure = IoFailure::not_found, .text = "the name has no address"};
     bool looking_up = false;
     bool abandoned = false;
@@ -71,6 +73,7 @@ struct TcpDial::State {
             finish(base::failure(error));
         });
         timer.set_after(time_max);
+        pace = Timer(*loop, [this] { try_next(); });
 
         std::string_view host;
         std::string_view port;
@@ -137,20 +140,24 @@ struct TcpDial::State {
                 continue;
             }
             // A connect that succeeded at once is writable at once: the same way on.
-            attempt = new Attempt;
+            auto* attempt = new Attempt;
+            attempt->dial = this;
             attempt->descriptor = descriptor;
             detail::must(uv_poll_init_socket(&loop->state().loop, &attempt->poll, descriptor));
-            attempt->poll.data = this;
+            attempt->poll.data = attempt;
             detail::must(uv_poll_start(&attempt->poll, UV_WRITABLE, [](uv_poll_t* handle, int, int) {
-                static_cast<State*>(handle->data)->on_connected();
+                auto* ended = static_cast<Attempt*>(handle->data);
+                ended->dial->on_connected(ended);
             }));
+            attempts.push_back(attempt);
+            if (next < addresses.size()) pace.set_after(dial_pace);
             return;
         }
-        finish_soon(error);
+        if (attempts.empty()) finish_soon(error);
     }
 
-    void on_connected() {
-        const int descriptor = drop_attempt();
+    void on_connected(Attempt* attempt) {
+        const int descriptor = drop(attempt);
         int result = 0;
         socklen_t size = sizeof result;
         if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &result, &size) != 0) result = errno;
@@ -164,11 +171,10 @@ struct TcpDial::State {
     }
 
     // Ends the polling; the descriptor is the caller's.
-    int drop_attempt() {
+    int drop(Attempt* attempt) {
         const int descriptor = attempt->descriptor;
-        Attempt* gone = std::exchange(attempt, nullptr);
-        gone->poll.data = gone;
-        uv_close(reinterpret_cast<uv_handle_t*>(&gone->poll),
+        std::erase(attempts, attempt);
+        uv_close(reinterpret_cast<uv_handle_t*>(&attempt->poll),
                  [](uv_handle_t* handle) { delete static_cast<Attempt*>(handle->data); });
         return descriptor;
     }
@@ -188,7 +194,8 @@ struct TcpDial::State {
 
     void release() {
         timer = Timer();
-        if (attempt != nullptr) ::close(drop_attempt());
+        pace = Timer();
+        while (!attempts.empty()) ::close(drop(attempts.back()));
     }
 };
 

@@ -1,5 +1,7 @@
-// Opens a TCP connection to an address: looks the name up on libuv's thread pool, then tries its addresses in order.
-// Leaves to others: when to dial and whom (routing/peer/tree), SRV records.
+// Opens a TCP connection to an address: looks the name up on libuv's thread pool, then tries its addresses in order,
+// each a little after the one before, and takes the first that answers (as RFC 8305 does), so that an address that
+// swallows packets holds up none that works.
+// Leaves to others: when to dial and whom (routing/peer/tree), names that stand for several gateways (name_lookup).
 #pragma once
 
 #include <functional>
@@ -15,6 +17,8 @@ namespace gateway::io {
 /// How long a dial may take in all.  Source: DESIGN 4.6 dials other candidates meanwhile; stock's route dial waits 1 s,
 /// which is short for a far datacenter that drops the first SYN (retried after 1 s, then 2 s).
 inline constexpr base::Duration dial_time_max = std::chrono::seconds(4);
+/// An address gets so long before the next one is tried as well.  Source: RFC 8305, Connection Attempt Delay.
+inline constexpr base::Duration dial_pace = std::chrono::milliseconds(250);
 /// How many addresses of one name are tried.
 inline constexpr int dial_addresses_max = 16;
 

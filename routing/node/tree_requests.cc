@@ -189,7 +189,8 @@ std::string TreeRequests::tree_status() const {
     json.member("links_lost", status.counters.links_lost).member("dials", status.counters.dials);
     json.member("dials_failed", status.counters.dials_failed);
     json.member("protocol_errors", status.counters.protocol_errors);
-    json.member("records_refused", status.counters.records_refused).member("repairs", status.counters.repairs);
+    json.member("records_refused", status.counters.records_refused);
+    json.member("records_cut", status.counters.records_cut).member("repairs", status.counters.repairs);
     json.close_object().close_object();
     return json.text();
 }

@@ -2,32 +2,42 @@
 // advisories that it publishes on `$TREE.ADV.<kind>`.  Requests and answers are ordinary messages, so any NATS client
 // anywhere in the tree can ask.
 //
-//     verb            request                                    answer
-//     tree.status     -                                          who and where this gateway is, links, counters
-//     tree.map        -                                          all gateways that it knows, and the links between them
-//     tree.forget     {"gateway":"b"}                            b, which is away, is given up by all members (changes)
-//     path.show       {"subject":"orders.new"}                   who gets it by which policy, and the event path from
-//     here path.explain    {"number":"2310"}                          the factors, with the gateways they stand for
-//     path.verify     {"path":"75 = 3·5²","hops":"a 2 0\nb 3 1\nc 5 2"}   re-multiplied: is it what the hops recorded?
-//     queue.ls        -                                          targets, origins and readers of the durable engine
-//     queue.dump      {"from":"0"}                               what the local queue took; again from "next"
-//     queue.where     {"record":"<origin>:<position>"}           who has it and who is still to get it
+//     verb           request                       answer
+//     tree.status    -                             who and where this gateway is, links, counters
+//     tree.map       -                             all gateways that it knows, and the links between them
+//     tree.forget    {"gateway":"b"}               b, which is away, is given up by all members (changes)
+//     path.show      {"subject":"orders.new"}      who gets it, by which policy, and the event path from here
+//     path.explain   {"number":"2310"}             the factors, with the gateways that they stand for
+//     path.verify    {"path":"75 = 3·5²","hops":"a 2 0\nb 3 1\nc 5 2"}     re-multiplied: is it what the hops recorded?
+//     queue.ls       -                             targets, origins and readers of the durable engine
+//     queue.dump     {"from":"0"}                  what the local queue took; again from "next"
+//     queue.where    {"record":"<origin>:<position>"}                     who has it and who is still to get it
 //
 // An answer is one JSON object; {"error":"..."} if the verb or the request is not understood.  What changes something
 // is done only for clients on this machine, until there are accounts to say who may.
 //
 // Advisories begin with {"kind":"join","gateway":"a","id":"<hex>","time_ms":1700000000000, and go on:
 //
-//     join            "member":"b","member_id":"..","members":3  b became a child of a; so many can be reached now
-//     leave           "member":"b","member_id":"..","role":"child","members":2     the link to b, child or parent,
-//     ended reparent        "parent":"c","parent_id":"..","was":"b"    a has another parent than before merge
-//     "parent":"c","parent_id":"..","root":"..","was":"..","members":7   a's fragment went into another one clash
-//     "prime":7,"claimed":11                     a gave its prime to the senior gateway that holds it too
-//     dropped_factor  "factors":2,"total":5                      targets had no way behind a link; once in 10 s at most
-//     repair          "total":1                                  a neighbour's logs differed in quiet and were
-//     exchanged loss            "origin":"..","after":3,"up_to":9          durable messages that will never arrive here
-//     refused         "member":"b","member_id":"..","reason":".."   a connection that a person should look at
-//     forgotten       "member":"b","member_id":".."              a gave up b, which is away, as an operator said
+//     join             "member":"b","member_id":"..","members":3
+//                      b became a child of a; so many can be reached now
+//     leave            "member":"b","member_id":"..","role":"child","members":2
+//                      the link to b, a child or the parent, ended
+//     reparent         "parent":"c","parent_id":"..","was":"b"
+//                      a has another parent than before
+//     merge            "parent":"c","parent_id":"..","root":"..","was":"..","members":7
+//                      a's fragment went into another one
+//     clash            "prime":7,"claimed":11
+//                      a gave its prime to the senior gateway that holds it too
+//     dropped_factor   "factors":2,"total":5
+//                      targets had no way behind a link; told once in 10 s at most
+//     repair           "total":1
+//                      a neighbour's logs differed in quiet and were exchanged
+//     loss             "origin":"..","after":3,"up_to":9
+//                      durable messages that will never arrive here
+//     refused          "member":"b","member_id":"..","reason":".."
+//                      a connection that a person should look at
+//     forgotten        "member":"b","member_id":".."
+//                      a gave up b, which is away, as an operator said
 //
 // Leaves to others: routing requests and answers (the shard, Node), showing them to people (gateway/cli).
 #pragma once

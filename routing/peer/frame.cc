@@ -40,6 +40,20 @@ void FrameBuffer::close() {
     batch_ = none;
 }
 
+std::uint64_t FrameBuffer::records() const {
+    std::uint64_t records = 0;
+    for (std::size_t at = 0; at < bytes_.size();) {
+        if (at == batch_) return records + (kind_ == DataKind::volatile_records ? count_ : 0);  // the last frame
+        base::ByteView header = base::ByteView{bytes_}.substr(at);
+        FrameHeader read;
+        BASE_CHECK(base::read_little_endian(header, read.length) && base::read_little_endian(header, read.kind) &&
+                   base::read_little_endian(header, read.flags) && base::read_little_endian(header, read.count));
+        if (read.kind == static_cast<std::uint8_t>(DataKind::volatile_records)) records += read.count;
+        at += frame_header_bytes + read.length;
+    }
+    return records;
+}
+
 void FrameBuffer::take(base::Bytes& out) {
     BASE_CHECK(out.empty());
     close();

@@ -57,6 +57,8 @@ class FrameBuffer {
         batch_ = none;
     }
 
+    /// Volatile records that wait.  Cost: a step per frame.
+    [[nodiscard]] std::uint64_t records() const;
     [[nodiscard]] std::size_t size() const { return bytes_.size(); }
     [[nodiscard]] bool empty() const { return bytes_.empty(); }
 

@@ -165,13 +165,13 @@ void append_header(base::Bytes& out, const FrameHeader& header) {
 
 void encode(base::Bytes& out, const Hello& hello) {
     frame(out, FrameKind::hello, [&](PackWriter& w) {
-        w.array(14).uint(hello.version_min).uint(hello.version_max).str(hello.tree).bin(hello.id.view());
+        w.array(15).uint(hello.version_min).uint(hello.version_max).str(hello.tree).bin(hello.id.view());
         w.str(hello.name).bin(view_of(hello.nonce)).uint(hello.boot).uint(hello.incarnation);
         write_claim(w, hello.position.root);
         write_ids(w, hello.position.ancestors);
         w.str(hello.advertise).array(hello.capabilities.size());
         for (const std::string& capability : hello.capabilities) w.str(capability);
-        w.str(hello.region);
+        w.str(hello.region).str(hello.seen);
     });
 }
 
@@ -285,6 +285,7 @@ Decoded<Hello> decode_hello(base::ByteView body) {
     const std::uint32_t count = in.pack().array(0, capabilities_max);
     for (std::uint32_t i = 0; i < count && in.pack().ok(); ++i) hello.capabilities.push_back(in.text(name_bytes_max));
     if (in.more()) hello.region = in.text(name_bytes_max);
+    if (in.more()) hello.seen = in.text(address_bytes_max);
     return in.close(std::move(hello));
 }
 

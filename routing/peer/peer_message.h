@@ -109,7 +109,7 @@ struct FrameHeader {
 };
 
 /// HELLO: [version min, version max, tree, id, name, nonce, boot, incarnation, claim ms, claim id, [ancestors],
-///         advertise, [capabilities], region]
+///         advertise, [capabilities], region, seen]
 struct Hello {
     std::uint32_t version_min = protocol_version_min;
     std::uint32_t version_max = protocol_version;
@@ -123,6 +123,9 @@ struct Hello {
     std::string advertise;                  ///< where it can be dialled; empty: where it was dialled, or not at all
     std::vector<std::string> capabilities;  ///< what it can beside its version; unknown ones mean nothing
     std::string region;                     ///< where it says it is; empty: nowhere in particular
+    /// The address of the receiver as the sender's socket shows it; empty: unknown.  Who listens and was not told where
+    /// it can be dialled learns it from this (see seen_address.h).
+    std::string seen;
     bool operator==(const Hello&) const = default;
 };
 

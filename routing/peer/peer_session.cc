@@ -29,7 +29,7 @@ PeerSession::PeerSession(SessionOwner& owner, PeerHandle handle, std::string add
     control.session = this;
     control.lane = Lane::control;
     control.reader.set_scope(FrameScope::handshake);
-    ours_ = owner_.make_hello();
+    ours_ = owner_.make_hello(control);
 }
 
 template <typename Message>

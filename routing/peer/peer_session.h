@@ -47,7 +47,7 @@ class SessionOwner {
   public:
     virtual ~SessionOwner() = default;
     /// Our HELLO, with a nonce of its own.
-    virtual Hello make_hello() = 0;
+    virtual Hello make_hello(const Channel& control) = 0;
     virtual Signer& signer() = 0;
     /// Something was appended to the channel's buffer.
     virtual void announce(Channel& channel) = 0;

@@ -14,6 +14,7 @@ namespace {
 MembershipOptions membership_options(const TreeOptions& options) {
     MembershipOptions result;
     result.join = options.join;
+    result.join_names = options.join_names;
     result.max_children = std::max<std::size_t>(options.max_children, 1);
     if (options.fast_timers) {
         for (base::Duration* time :
@@ -73,7 +74,8 @@ Tree::Core::Core(TreeOptions options, GatewayRegistry& registry, TargetSets& tar
     BASE_CHECK(registry_.id(gateway_self) == options_.id);
     book_.own().start(options_.incarnation, options_.boot);
     set_own(single_key(LogEntryKind::name), options_.name);
-    if (!options_.advertise.empty()) set_own(single_key(LogEntryKind::advertise), options_.advertise);
+    advertise_given_ = !options_.advertise.empty();
+    if (advertise_given_) set_own(single_key(LogEntryKind::advertise), options_.advertise);
     if (!options_.region.empty()) set_own(single_key(LogEntryKind::region), options_.region);
     for (const std::string& tag : options_.tags) set_own(tag_key(tag), number_value(1));
 }
@@ -242,7 +244,9 @@ void Tree::Core::take_output(TransportId transport, base::Bytes& out) {
     channel.waiting = false;
     channel.out.take(out);
     if (const PeerSession* session = channel.session; session && channel.lane != Lane::control) {
-        const bool worth = options_.compression == Compression::on || session->least_round_trip() > compress_round_trip;
+        const bool worth =
+            options_.compression == Compression::on ||
+            (options_.compression == Compression::automatic && session->least_round_trip() > compress_round_trip);
         if (worth && session->established() && session->can_compress()) compress(out);
     }
     channel.in_flight += out.size();
@@ -282,7 +286,7 @@ void Tree::Core::tick() {
     tick_weights();
     tick_digests();
     if (running_) {
-        if (membership_.over_full()) set_facts();
+        if (membership_.over_full() || membership_.leaving()) set_facts();
         membership_.tick(at());
     }
 }
@@ -461,6 +465,12 @@ void Tree::on_dialed(TransportId transport, bool connected, std::string_view rem
     core_->on_dialed(transport, connected, remote);
 }
 
+void Tree::on_resolved(std::string_view name, const std::vector<std::string>& addresses, std::string_view why,
+                       base::Instant now) {
+    const Turn turn(*core_, now);
+    core_->on_resolved(name, addresses, why);
+}
+
 void Tree::on_bytes(TransportId transport, base::ByteView bytes, base::Instant now) {
     const Turn turn(*core_, now);
     core_->on_bytes(transport, bytes);
@@ -500,8 +510,35 @@ void Tree::set_durable_filters(const std::vector<DurableFilter>& filters) {
 }
 
 void Tree::set_advertise(std::string_view address) {
+    core_->advertise_given_ = !address.empty();
     core_->options_.advertise = address;
     core_->set_own(single_key(LogEntryKind::advertise), base::Bytes{address});
+}
+
+void Tree::set_listener(std::uint16_t port, bool loopback_only) {
+    core_->listen_port_ = port;
+    core_->loopback_only_ = loopback_only;
+}
+
+void Tree::set_description(const std::string& region, const std::vector<std::string>& tags) {
+    core_->set_description(region, tags);
+}
+
+void Tree::set_max_children(std::size_t max_children) {
+    core_->membership().set_max_children(max_children);
+}
+
+void Tree::leave(base::Instant now) {
+    const Turn turn(*core_, now);
+    core_->leave();
+}
+
+bool Tree::left_alone() const {
+    return core_->membership().left_alone();
+}
+
+void Tree::set_compression(Compression compression) {
+    core_->options_.compression = compression;
 }
 
 bool Tree::is_propagated(std::string_view filter) const {

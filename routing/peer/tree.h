@@ -70,6 +70,9 @@ class TreeHost {
     /// Begins to connect to `address` (host:port) and gives the new transport's id; Tree::on_dialed comes later,
     /// always.
     virtual TransportId dial(std::string_view address) = 0;
+    /// Begins to look up what `name` leads to; Tree::on_resolved comes later, always.  Only for
+    /// TreeOptions::join_names.
+    virtual void resolve(std::string_view /*name*/) {}
     /// Writes `last_words` as far as the socket takes them at once or soon, then closes.  No event follows.
     virtual void close_transport(TransportId transport, base::Bytes last_words) = 0;
     virtual void pause_reading(TransportId transport) = 0;
@@ -128,8 +131,12 @@ struct TreeOptions {
     std::string tree = "treegate";  ///< the tree's name; others are refused
     std::string region;  ///< where it stands; others of the region are preferred as neighbours; empty: nowhere
     std::vector<std::string> tags;  ///< what else the operator calls it
-    std::string advertise;          ///< host:port that others can dial; empty: unknown
+    /// host:port that others can dial.  Empty: where peers see this gateway (seen_address.h), if it listens.
+    std::string advertise;
     std::vector<std::string> join;  ///< host:port of members
+    /// Names that lead to members: resolved anew for each round of dials (TreeHost::resolve), all their addresses
+    /// dialled.
+    std::vector<std::string> join_names;
     std::size_t max_children = 10;  ///< above it others are sent on.  Source: DESIGN 4.6
     Compression compression = Compression::automatic;
     std::vector<KnownMember> known_members;  ///< what members_known() told last
@@ -189,6 +196,7 @@ struct TreeCounters {
     std::uint64_t log_updates_in = 0, log_updates_out = 0, repairs = 0;
     std::uint64_t frames_compressed = 0, bytes_saved = 0;
     std::uint64_t records_refused = 0;  ///< dropped because a lane was full
+    std::uint64_t records_cut = 0;      ///< volatile ones that still waited here when their lane broke
     std::uint64_t reading_pauses = 0;   ///< of a neighbour's volatile lane, because the way on was full
     std::uint64_t gateway_messages_in = 0, gateway_messages_forwarded = 0, gateway_messages_dropped = 0;
 };
@@ -236,6 +244,9 @@ class Tree {
     void on_accepted(TransportId transport, std::string_view remote, base::Instant now);
     /// A dial ended.  `remote`: the peer's address if `connected`, else the reason.
     void on_dialed(TransportId transport, bool connected, std::string_view remote, base::Instant now);
+    /// What `name` leads to, host:port each, the best first.  Empty: nowhere, and `why`.
+    void on_resolved(std::string_view name, const std::vector<std::string>& addresses, std::string_view why,
+                     base::Instant now);
     /// Bytes came in.  Frames that are whole in `bytes` are read in place; only an unfinished tail is copied.
     void on_bytes(TransportId transport, base::ByteView bytes, base::Instant now);
     /// The other end closed, or the socket broke.
@@ -267,6 +278,21 @@ class Tree {
     void set_durable_filters(const std::vector<DurableFilter>& filters);
     /// Where others can dial us, once the listener knows its port.
     void set_advertise(std::string_view address);
+    /// We listen on this port, and nobody said at which address: peers tell it.  `loopback_only`: only peers on this
+    /// machine can dial it.
+    void set_listener(std::uint16_t port, bool loopback_only);
+
+    // --- What may change while it runs ------------------------------------------------------------------------------
+
+    void set_description(const std::string& region, const std::vector<std::string>& tags);
+    void set_max_children(std::size_t max_children);
+    /// This gateway is about to end (close_all() later): it takes no children any more and sends its own on, so that
+    /// they have other links before this one goes.
+    void leave(base::Instant now);
+    /// After leave(): those that could go are gone.
+    [[nodiscard]] bool left_alone() const;
+    /// For what is sent from now on.  A link that was made while it was off stays uncompressed.
+    void set_compression(Compression compression);
     /// False: interest in `filter` stays here (an inbox).
     [[nodiscard]] bool is_propagated(std::string_view filter) const;
 
@@ -293,7 +319,8 @@ class Tree {
     [[nodiscard]] bool syncing() const;
 
     /// Gives a gateway up that is not reachable: its log is dropped here and at all members, now and by those who come
-    /// later, until it comes back, which it does as a newcomer.  False: it is reachable, unknown, or forgotten already.
+    /// later, until it comes back, which it does as a newcomer.  False: it is reachable, unknown, or forgotten already,
+    /// or forgotten_max are.
     bool forget(GatewayIndex gateway, base::Instant now);
 
     // --- Messages ---------------------------------------------------------------------------------------------------

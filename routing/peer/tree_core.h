@@ -82,12 +82,16 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
 
     // tree_links.cc
     void on_dialed(TransportId transport, bool connected, std::string_view remote);
+    void on_resolved(std::string_view name, const std::vector<std::string>& addresses, std::string_view why);
     void on_closed(TransportId transport);
     [[nodiscard]] bool syncing() const;
+    void leave();
+    [[nodiscard]] Membership& membership() { return membership_; }
 
     // tree_logs.cc
     bool set_interest(std::string_view account, std::string_view filter, std::string_view queue, std::uint32_t weight);
     void set_durable_filters(const std::vector<DurableFilter>& filters);
+    void set_description(const std::string& region, const std::vector<std::string>& tags);
     void set_own(const base::Bytes& key, const base::Bytes& value);
     [[nodiscard]] bool is_propagated(std::string_view filter) const;
     [[nodiscard]] std::vector<DurableFilter> durable_filters() const;
@@ -101,7 +105,7 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     void claim_prime_at_start();
 
     // SessionOwner (tree_links.cc)
-    Hello make_hello() override;
+    Hello make_hello(const Channel& control) override;
     Signer& signer() override { return signer_; }
     void announce(Channel& channel) override;
     void on_proven(PeerSession& session) override;
@@ -130,7 +134,10 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     Compressor compressor_;
     base::Bytes unpacked_;  ///< body of a compressed frame
     bool publishers_paused_ = false;
-    int depth_ = 0;  ///< calls from outside that have not ended
+    int depth_ = 0;                 ///< calls from outside that have not ended
+    bool advertise_given_ = false;  ///< options_.advertise is what the operator said, not what others see
+    std::uint16_t listen_port_ = 0;
+    bool loopback_only_ = false;  ///< the listener
 
   private:
     struct Dial {
@@ -173,6 +180,7 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     void dial(const std::string& address);
     void dial_failed(const std::string& address, std::string_view reason, DialEnd how);
     void set_facts();
+    void see_ourselves();
     void first_frame(Channel& channel);
     void place_lane(Channel& channel, const LaneHello& hello);
     void place_waiting_lanes(PeerSession& session);

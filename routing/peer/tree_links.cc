@@ -5,6 +5,7 @@
 
 #include "routing/base/check.h"
 #include "routing/peer/peer_codec.h"
+#include "routing/peer/seen_address.h"
 #include "routing/peer/tree_core.h"
 
 namespace routing::peer {
@@ -47,7 +48,7 @@ bool needs_a_person(RefuseReason reason) {
 
 }  // namespace
 
-Hello Tree::Core::make_hello() {
+Hello Tree::Core::make_hello(const Channel& control) {
     Hello hello;
     hello.tree = options_.tree;
     hello.id = options_.id;
@@ -58,7 +59,11 @@ Hello Tree::Core::make_hello() {
     hello.boot = options_.boot;
     hello.incarnation = book_.own().version().incarnation;
     hello.position = membership_.position();
-    hello.advertise = options_.advertise;
+    // What we were seen as on this machine means nothing on another.
+    const bool far = reach_of(control.remote) > AddressReach::loopback;
+    if (advertise_given_ || !far || reach_of(options_.advertise) > AddressReach::loopback)
+        hello.advertise = options_.advertise;
+    hello.seen = control.remote.substr(0, address_bytes_max);
     hello.region = options_.region;
     hello.capabilities = {std::string{capability_redirect}, std::string{capability_lane}};
     if (options_.compression != Compression::off) hello.capabilities.emplace_back(capability_zstd);
@@ -88,6 +93,9 @@ void Tree::Core::run_membership() {
                 } else {
                     membership_.dial_failed(action.address, DialEnd::failed, at());
                 }
+                break;
+            case MembershipAction::Kind::resolve:
+                if (running_) host_.resolve(action.address);
                 break;
             case MembershipAction::Kind::moved:
                 for (const auto& [handle, other] : sessions_)
@@ -174,8 +182,24 @@ void Tree::Core::drop_dial(std::map<TransportId, Dial>::iterator found, std::str
 }
 
 void Tree::Core::dial_failed(const std::string& address, std::string_view reason, DialEnd how) {
-    log_line(LogLevel::debug, "no link to " + address + ": " + std::string{reason});
+    // Who waits for a gateway that he was told to join is told why, once a minute.
+    const std::string text = "no link to " + address + ": " + std::string{reason};
+    const bool asked_for = membership_.is_root() && how == DialEnd::failed &&
+                           std::find(options_.join.begin(), options_.join.end(), address) != options_.join.end();
+    log_line(asked_for && !told_lately(text) ? LogLevel::info : LogLevel::debug, text);
     membership_.dial_failed(address, how, at());
+}
+
+void Tree::Core::on_resolved(std::string_view name, const std::vector<std::string>& addresses, std::string_view why) {
+    if (addresses.empty()) {
+        const std::string text = "cannot find the gateways behind " + std::string{name} + ": " + std::string{why};
+        log_line(told_lately(text) ? LogLevel::debug : LogLevel::warning, text);
+        return membership_.dial_failed(name, DialEnd::failed, at());
+    }
+    std::string text = std::string{name} + " leads to";
+    for (const std::string& address : addresses) text += " " + address;
+    log_line(told_lately(text) ? LogLevel::debug : LogLevel::info, text);
+    membership_.resolved(name, addresses, at());
 }
 
 // ---- newcomers ------------------------------------------------------------------------------------------------------
@@ -268,9 +292,40 @@ void Tree::Core::on_proven(PeerSession& session) {
         return end_session(session, Refuse{RefuseReason::id_in_use, std::move(text), {}}, true);
     }
     session.met = true;
+    see_ourselves();
     // Whoever is not yet proven is not told of a move; what our HELLO said may be out of date.
     if (session.ours().position != membership_.position()) session.tell_position(membership_.position());
     membership_.met(session.handle(), session.id(), session.address(), session.other().position, at());
+}
+
+/// Without an address from the operator, others are told where our peers see us: the furthest that one of them sees,
+/// as long as one still does.  What is seen on this machine is withdrawn as soon as somebody else is there.
+void Tree::Core::see_ourselves() {
+    if (advertise_given_ || listen_port_ == 0) return;
+    bool far = false;
+    std::string best;
+    bool still_seen = false;
+    for (const auto& [handle, session] : sessions_) {
+        const Channel* control = session->channel(Lane::control);
+        if (!session->met || control == nullptr) continue;
+        far = far || reach_of(control->remote) > AddressReach::loopback;
+        std::string seen = dialable(session->other().seen, !session->we_dialled(), listen_port_);
+        const AddressReach reach = reach_of(seen);
+        if (reach == AddressReach::none || (loopback_only_ && reach != AddressReach::loopback)) continue;
+        still_seen = still_seen || seen == options_.advertise;
+        if (reach > reach_of(best)) best = std::move(seen);
+    }
+    const AddressReach now_told = reach_of(options_.advertise);
+    const bool withdraw = far && now_told == AddressReach::loopback;
+    if (far && reach_of(best) == AddressReach::loopback) best.clear();
+    const AddressReach found = reach_of(best);
+    if (!withdraw && (found < now_told || (found == now_told && (still_seen || best.empty())))) return;
+    if (best == options_.advertise) return;
+    options_.advertise = best;
+    set_own(single_key(LogEntryKind::advertise), best);
+    known_dirty_ = true;  // whose addresses mean something to us may be others now
+    log_line(LogLevel::info, best.empty() ? std::string("no address is known at which others can dial this gateway")
+                                          : "others can dial this gateway at " + best);
 }
 
 void Tree::Core::on_told(PeerSession& session) {
@@ -278,7 +333,7 @@ void Tree::Core::on_told(PeerSession& session) {
 }
 
 void Tree::Core::on_attach(PeerSession& session, const Attach& attach) {
-    if (membership_.full()) set_facts();
+    if (membership_.full() || membership_.leaving()) set_facts();
     // Who does not understand a redirect would ask for ever.
     const bool insists = attach.insists || !session.can(capability_redirect);
     const Adoption answer = membership_.adopt(session.handle(), attach.redirects, insists, at());
@@ -301,13 +356,24 @@ void Tree::Core::set_facts() {
     for (const auto& [handle, session] : sessions_) {
         if (!session->met) continue;
         PeerFacts facts;
-        facts.region = session->other().region;
-        facts.address = session->other().advertise.empty() ? session->address() : session->other().advertise;
+        // Its log is newer than its HELLO, once it is a member.
+        const GatewayLog* log = topology_.reachable(session->gateway) ? book_.find(session->id()) : nullptr;
+        facts.region = log ? std::string(log->find(single_key(LogEntryKind::region))) : session->other().region;
+        facts.address = log ? std::string(log->find(single_key(LogEntryKind::advertise))) : session->other().advertise;
+        if (facts.address.empty()) facts.address = session->address();
+        const Channel* control = session->channel(Lane::control);
+        facts.on_this_machine = control && reach_of(control->remote) == AddressReach::loopback;
+        facts.address_is_local = reach_of(facts.address) == AddressReach::loopback;
         facts.round_trip = session->round_trip();
         facts.behind = session->established() ? behind[session->gateway] : 0;
         facts.can_be_sent = session->can(capability_redirect);
         membership_.set_facts(handle, std::move(facts));
     }
+}
+
+void Tree::Core::leave() {
+    set_facts();
+    membership_.leave(at());
 }
 
 void Tree::Core::on_attach_refused(PeerSession& session) {
@@ -338,6 +404,7 @@ void Tree::Core::dial_lane(PeerSession& session, Lane lane) {
 /// what was in flight is lost.  The durable flows repair theirs.
 void Tree::Core::break_lane(PeerSession& session, Lane lane) {
     Channel& old = *session.channel(lane);
+    if (lane == Lane::volatile_) counters_.records_cut += old.out.records();
     old.out.clear();
     close_channel(old);
     session.lane_broke(lane, now_);
@@ -525,6 +592,8 @@ void Tree::Core::on_closed(TransportId transport) {
     if (channel.lane != Lane::control && session->established() && session->channel(channel.lane) == &channel &&
         session->can(capability_lane))
         return break_lane(*session, channel.lane);
+    if (const Channel* volatile_lane = session->channel(Lane::volatile_); volatile_lane && session->established())
+        counters_.records_cut += volatile_lane->out.records();
     const std::string text = channel.lane == Lane::control
                                  ? std::string("the connection broke")
                                  : "its " + std::string{lane_name(channel.lane)} + " lane broke";

@@ -5,6 +5,7 @@
 #include "routing/base/check.h"
 #include "routing/base/subject.h"
 #include "routing/peer/peer_codec.h"
+#include "routing/peer/seen_address.h"
 #include "routing/peer/tree_core.h"
 
 namespace routing::peer {
@@ -98,6 +99,19 @@ void Tree::Core::set_durable_filters(const std::vector<DurableFilter>& filters) 
         if (key_kind(key) == LogEntryKind::durable && !wanted.contains(key)) gone.push_back(key);
     for (const base::Bytes& key : gone) set_own(key, {});
     for (const auto& [key, value] : wanted) set_own(key, value);
+}
+
+void Tree::Core::set_description(const std::string& region, const std::vector<std::string>& tags) {
+    options_.region = region;
+    options_.tags = tags;
+    set_own(single_key(LogEntryKind::region), region);
+    std::vector<base::Bytes> gone;
+    for (const auto& [key, value] : book_.own().entries()) {
+        const auto tag = read_tag_key(key);
+        if (tag && std::find(tags.begin(), tags.end(), *tag) == tags.end()) gone.push_back(key);
+    }
+    for (const base::Bytes& key : gone) set_own(key, {});
+    for (const std::string& tag : tags) set_own(tag_key(tag), number_value(1));
 }
 
 /// Somebody holds a life of our own log that is not ours: begin one above it, so that ours is believed.
@@ -308,7 +322,7 @@ bool Tree::Core::forget(GatewayIndex gateway) {
     if (gateway == gateway_self || gateway >= registry_.size() || topology_.reachable(gateway)) return false;
     const GatewayId id = registry_.id(gateway);
     const GatewayLog* log = book_.find(id);
-    if (log == nullptr && forgotten_.contains(id)) return false;
+    if (forgotten_.size() >= forgotten_max || (log == nullptr && forgotten_.contains(id))) return false;
     // Of a gateway without a log here the incarnation is not known; it began as a wall clock (see TreeOptions).
     const std::uint64_t incarnation = log != nullptr
                                           ? log->version().incarnation
@@ -325,6 +339,7 @@ void Tree::Core::apply_forgotten() {
              ++entry) {
             const auto id = read_forgotten_key(entry->first);
             if (!id) break;
+            if (all.size() >= forgotten_max && !all.contains(*id)) continue;
             std::uint64_t& incarnation = all[*id];
             incarnation = std::max(incarnation, read_number_value(entry->second).value_or(0));
         }
@@ -469,6 +484,9 @@ std::vector<KnownMember> Tree::Core::known_members() const {
         if (!address.empty() && address.size() <= address_bytes_max) addresses[id] = address;
     }
     addresses.erase(options_.id);
+    // A loopback address means ourselves to whoever is on another machine than its owner.
+    if (reach_of(options_.advertise) > AddressReach::loopback)
+        std::erase_if(addresses, [](const auto& entry) { return reach_of(entry.second) == AddressReach::loopback; });
     std::vector<KnownMember> known;
     known.reserve(addresses.size());
     for (auto& [id, address] : addresses) known.push_back(KnownMember{id, std::move(address)});

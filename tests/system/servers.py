@@ -21,6 +21,7 @@ STOCK = Path(os.environ.get("TREEGATE_STOCK_SERVER", ROOT / "build/stock/nats-se
 START_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 20
 POLL_SECONDS = 0.005
+NOBODY_HERE = "127.0.0.1:1"  # a tree address that cannot be dialled
 PR_SET_PDEATHSIG = 1
 SANITIZER = re.compile(r"(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: )(.*\n?){1,25}")
 
@@ -284,8 +285,9 @@ class Playground:
         return self.add(Stock(name, self.folder, config))
 
     def chain(self, names="abc", durable_at_first=(), **options):
-        """Gateways in a row, started: each joins the one before it, and each knows all of them."""
+        """Gateways in a row, started: each joins the one before it, which is its only way to the others; each knows all of them."""
         row = []
+        options["extra"] = ["--tree-advertise", NOBODY_HERE, *options.get("extra", ())]
         for name in names:
             row.append(self.gateway(name, join=row[-1:], durable=durable_at_first if not row else (), **options).start())
         self.wait_members(row)

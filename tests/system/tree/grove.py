@@ -4,12 +4,11 @@ import asyncio
 import unittest
 
 from clients import connect
-from servers import SHARDS, Playground, ServerFailed, wait_until
+from servers import NOBODY_HERE, SHARDS, Playground, ServerFailed, wait_until
 
 WHOLE_SECONDS_MAX = 60  # generous: a loaded machine; DESIGN 4.6 asks for one tree within 30 s of the last fault
 LOOK_SECONDS = 0.02  # between two looks at all of them
 SHARDS_IN_TURN = (1, 2, 4)
-NOBODY_HERE = "127.0.0.1:1"  # a tree address that cannot be dialled
 
 
 class Grove(Playground):

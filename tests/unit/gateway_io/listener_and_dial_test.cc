@@ -52,6 +52,29 @@ TEST_CASE("a name is looked up and its addresses are tried in order", "[gateway_
     CHECK(dialled.result->value().remote_address() == net.address());
 }
 
+TEST_CASE("an address that swallows packets does not hold up the next one", "[gateway_io]") {
+    // Where localhost is ::1 first: a listener there whose backlog is full answers no further connect.
+    Loopback net;
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = in6addr_loopback;
+    address.sin6_port = htons(net.listener.port());
+    const auto* where = reinterpret_cast<const sockaddr*>(&address);
+    const int silent = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    std::vector<int> waiting;
+    if (silent >= 0 && bind(silent, where, sizeof address) == 0 && listen(silent, 0) == 0) {
+        for (int i = 0; i < 4; ++i) {
+            waiting.push_back(socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+            (void)connect(waiting.back(), where, sizeof address);
+        }
+    }
+    Dialled dialled(net.loop, "localhost:" + std::to_string(net.listener.port()));
+    net.run_until([&] { return dialled.result.has_value(); });
+    CHECK(dialled.result->ok());
+    for (const int descriptor : waiting) close(descriptor);
+    if (silent >= 0) close(silent);
+}
+
 TEST_CASE("a dial that is given up says nothing more", "[gateway_io]") {
     EventLoop loop;
     int calls = 0;

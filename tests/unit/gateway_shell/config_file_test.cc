@@ -93,7 +93,9 @@ TEST_CASE("every key of the config file goes where it belongs", "[gateway][conf]
         durable: [orders.>, bills.*]
         durability: fsync
         dump_keep: 11
-        tree { name: t, listen: "10.0.0.1:7000", join: [b, "c:1"], advertise: "z:2", secret: "s" }
+        tree { name: t, listen: "10.0.0.1:7000", join: [b, "c:1"], advertise: "z:2", secret: "s", region: eu,
+               tags: [ssd, "zone=1"], max_children: 3, compression: zstd, queue_policy: nearest,
+               queue_policies: [{subject: "jobs.>", policy: round_robin}] }
     )");
     CHECK(config.client.host == "127.0.0.1");
     CHECK(config.client.port == 5000);
@@ -136,9 +138,15 @@ TEST_CASE("every key of the config file goes where it belongs", "[gateway][conf]
     CHECK(config.tree->name == "t");
     CHECK(config.tree->listen.host == "10.0.0.1");
     CHECK(config.tree->listen.port == 7000);
-    CHECK(config.tree->join == std::vector<std::string>{"b:7522", "c:1"});
+    CHECK(config.tree->join == std::vector<std::string>{"b", "c:1"});
     CHECK(config.tree->advertise == "z:2");
     CHECK(config.tree->secret == "s");
+    CHECK(config.tree->region == "eu");
+    CHECK(config.tree->tags == std::vector<std::string>{"ssd", "zone=1"});
+    CHECK(config.tree->max_children == 3);
+    CHECK(config.tree->compression == routing::peer::Compression::on);
+    CHECK(config.tree->queue_policies.of("jobs.a") == routing::QueuePolicy::round_robin);
+    CHECK(config.tree->queue_policies.of("else") == routing::QueuePolicy::nearest);
     CHECK(config.warnings.empty());
     CHECK(config.config_digest.starts_with("sha256:"));
 }
@@ -175,6 +183,12 @@ TEST_CASE("values that stand for others, as in stock", "[gateway][conf]") {
     CHECK(good("PORT: 1").client.port == 1);
     CHECK(good("tree {listen: 7000}").tree->listen.port == 7000);
     CHECK(good("tree {join: a}").tree->listen.port_is_default);
+    for (const char* off : {"off", "false", "\"off\""}) {
+        CAPTURE(off);
+        CHECK(good("tree {join: a, compression: " + std::string(off) + "}").tree->compression ==
+              routing::peer::Compression::off);
+    }
+    CHECK(good("tree {join: a, compression: auto}").tree->compression == routing::peer::Compression::automatic);
     const auto targeted = good(R"(tree {join: a, region: eu, tags: [ssd, "zone=1"], queue_policy: nearest,
         queue_policies: [{subject: "jobs.>", policy: round_robin}, {subject: "jobs.a", policy: random}]})");
     CHECK(targeted.tree->region == "eu");
@@ -212,7 +226,7 @@ TEST_CASE("flags override the file", "[gateway][conf]") {
     CHECK_FALSE(config.log.time);
     CHECK(config.shards == 2);
     CHECK(config.durable.filters == std::vector<std::string>{"c"});
-    CHECK(config.tree->join == std::vector<std::string>{"z:7522"});
+    CHECK(config.tree->join == std::vector<std::string>{"z"});
     CHECK(config.tree->name == "t");
     CHECK(good(file, {"-p", "0"}).client.port == 1);
     CHECK(good(file, {"-T"}).log.time);
@@ -270,7 +284,12 @@ TEST_CASE("what is wrong is told with its place", "[gateway][conf]") {
         {"tree: 1", "F:1:1: tree must be a map, not an integer"},
         {"tree {name: x}", "tree: needs listen or join"},
         {"tree {listen: 1, x: 2}", "F:1:18: unknown field \"x\""},
-        {"tree {listen: 1, max_children: 2}", "F:1:18: max_children: known, not supported yet"},
+        {"tree {listen: 1, max_children: 0}", "F:1:18: max_children value is too small: 1 is the least"},
+        {"tree {listen: 1, max_children: 257}", "F:1:18: max_children value is too big: 256 is the most"},
+        {"tree {listen: 1, compression: lz4}", "F:1:18: compression: 'lz4' is none of auto, off, zstd"},
+        {"tree {listen: 1, compression: 3}", "F:1:18: compression must be auto, off or zstd, not an integer"},
+        {"tree {listen: 1, advertise: '0.0.0.0:1'}",
+         "F:1:18: advertise: '0.0.0.0:1' is no address that others could dial"},
         {"tree {listen: 70000}", "F:1:7: listen: port '70000' is not a number from -1 to 65535"},
         {"tree {join: [a, \"b:0\"]}", "F:1:17: join: port '0' is not a number from 1 to 65535"},
         {"tree {listen: 1, name: ''}", "F:1:18: name: needs a value"},

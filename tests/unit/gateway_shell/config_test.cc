@@ -126,7 +126,8 @@ TEST_CASE("a signal is asked for instead of a start", "[gateway]") {
 TEST_CASE("a tree listens on 7522 by default, and only then may the port give way", "[gateway]") {
     const Config joined = good({"--join", "a.example,b.example:9000", "--join=[::1]:1"});
     REQUIRE(joined.tree);
-    CHECK(joined.tree->join == std::vector<std::string>{"a.example:7522", "b.example:9000", "[::1]:1"});
+    CHECK(joined.tree->join == std::vector<std::string>{"a.example", "b.example:9000", "[::1]:1"});
+    CHECK(good({"--join", "10.0.0.1,[::1]"}).tree->join == std::vector<std::string>{"10.0.0.1:7522", "[::1]:7522"});
     CHECK(joined.tree->listen.port == 7522);
     CHECK(joined.tree->listen.port_is_default);
     CHECK(joined.tree->name == "treegate");
@@ -163,6 +164,18 @@ TEST_CASE("region, tags and queue policies are the tree's", "[gateway]") {
     CHECK(config.tree->queue_policies.standard == routing::QueuePolicy::nearest);
     CHECK(config.tree->queue_policies.of("jobs.a") == routing::QueuePolicy::round_robin);
     CHECK(good({"--join", "a"}).tree->queue_policies == routing::QueuePolicies{});
+}
+
+TEST_CASE("a tree has ten children at most, and links compress by themselves, unless it is said otherwise",
+          "[gateway]") {
+    using routing::peer::Compression;
+    const Config config = good({"--join", "a"});
+    CHECK(config.tree->max_children == 10);
+    CHECK(config.tree->compression == Compression::automatic);
+    CHECK(good({"--join", "a", "--max-children", "256"}).tree->max_children == 256);
+    CHECK(good({"--join", "a", "--tree-compression", "off"}).tree->compression == Compression::off);
+    CHECK(good({"--join", "a", "--tree-compression", "zstd"}).tree->compression == Compression::on);
+    CHECK(good({"--join", "a", "--tree-compression=auto"}).tree->compression == Compression::automatic);
 }
 
 TEST_CASE("durable filters are collected, each once", "[gateway]") {
@@ -234,7 +247,12 @@ TEST_CASE("what is wrong is said by name", "[gateway]") {
          "--queue-policy: 'turn' is none of local_first, round_robin, weighted, nearest, random"},
         {{"--join", "a", "--queue-policy", "=random"}, "--queue-policy: needs a filter before '='"},
         {{"--join", "a", "--queue-policy", "a..b=random"}, "--queue-policy: 'a..b' is not a subject filter"},
-        {{"--max-children", "5", "--join", "a"}, "--max-children: known, not supported yet"},
+        {{"--max-children", "5"}, "--max-children: needs --tree-listen or --join"},
+        {{"--max-children", "0", "--join", "a"}, "--max-children: '0' is not a number from 1 to 256"},
+        {{"--max-children", "257", "--join", "a"}, "--max-children: '257' is not a number from 1 to 256"},
+        {{"--tree-compression", "lz4", "--join", "a"}, "--tree-compression: 'lz4' is none of auto, off, zstd"},
+        {{"--tree-advertise", "0.0.0.0", "--join", "a"}, "'0.0.0.0' is no address that others could dial"},
+        {{"--tree-advertise", "[::]:7", "--join", "a"}, "'[::]:7' is no address that others could dial"},
         {{"--tls"}, "--tls: known to nats-server, not supported yet"},
         {{"--user", "u"}, "--user: known to nats-server, not supported yet"},
         {{"-m", "8222"}, "-m: known to nats-server, not supported yet"},

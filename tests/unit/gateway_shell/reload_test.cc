@@ -131,6 +131,26 @@ TEST_CASE("a place in a tree stays what it was, and its secret is not told", "[g
                                    "config reload not supported for tree.secret"});
 }
 
+TEST_CASE("what a gateway says of itself in a tree, and how it treats links and groups, may change", "[gateway]") {
+    const auto both = std::make_unique<std::array<Config, 2>>();
+    Config& running = both->at(0);
+    running.tree = TreeConfig();
+    Config& wanted = both->at(1);
+    wanted = running;
+    wanted.tree->region = "eu";
+    wanted.tree->tags = {"ssd", "lab"};
+    wanted.tree->max_children = 3;
+    wanted.tree->compression = routing::peer::Compression::off;
+    wanted.tree->queue_policies.standard = routing::QueuePolicy::nearest;
+    wanted.tree->queue_policies.by_subject = {{"jobs.>", routing::QueuePolicy::random}};
+    const ReloadPlan plan = plan_reload(running, wanted);
+    CHECK(plan.errors.empty());
+    CHECK(plan.changes ==
+          std::vector<std::string>{"Reloaded: tree.region = eu", "Reloaded: tree.tags = [ssd lab]",
+                                   "Reloaded: tree.max_children = 3", "Reloaded: tree.compression = off",
+                                   "Reloaded: tree.queue_policy = nearest", "Reloaded: tree.queue_policies"});
+}
+
 TEST_CASE("a random client port is no change of the port that it became", "[gateway]") {
     Config running;
     running.client.port = 35555;

@@ -28,6 +28,7 @@ Hello some_hello() {
     hello.position.ancestors = {id_of(3), id_of(2)};
     hello.advertise = "a.example:7522";
     hello.capabilities = {"zstd"};
+    hello.seen = "10.0.0.1:40000";
     return hello;
 }
 

@@ -370,3 +370,30 @@ TEST_CASE("two halves that meet with one prime in both: messages arrive meanwhil
         }
     }
 }
+
+TEST_CASE("so many gateways are believed to be given up, and no more", "[peer][faults]") {
+    World world(1);
+    world.restore = [](Tree& tree) {
+        LogBook book(World::id_of(77));
+        book.own().start(1, 1);
+        for (std::size_t i = 0; i < forgotten_max + 100; ++i) {
+            GatewayId id;
+            for (std::size_t at = 0; at < 8; ++at) id.bytes[at] = static_cast<std::uint8_t>((i + 1000) >> (8 * at));
+            REQUIRE(book.own().set(forgotten_key(id), number_value(5)));
+        }
+        std::vector<LogUpdate> updates;
+        book.own().diff(std::nullopt, false, updates);
+        base::Bytes snapshot;
+        for (const LogUpdate& update : updates) encode(snapshot, update);
+        REQUIRE(tree.restore_log(snapshot));
+    };
+    world.start(0, World::joins({}));
+    world.run(seconds(1));
+    const TreeStatus status = world.gateways[0]->tree->status();
+    REQUIRE(status.gateways.size() == 2);
+    for (const GatewayStatus& gateway : status.gateways) {
+        if (gateway.index != gateway_self) continue;
+        CHECK(gateway.entries > forgotten_max);  // it says the same, beside its name and prime
+        CHECK(gateway.entries < forgotten_max + 10);
+    }
+}

@@ -169,6 +169,78 @@ TEST_CASE("who is sent on goes to a child of its own region", "[peer][heal]") {
     CHECK(parent_of(world, 6) == 1);
 }
 
+TEST_CASE("who is about to end has its children elsewhere before, and takes no others", "[peer][heal]") {
+    World world(7);
+    // 0 - 1 - {2, 3, 4}
+    for (std::size_t place = 0; place < 5; ++place) {
+        world.start(place, World::advertised(place == 0   ? std::vector<std::string>{}
+                                             : place == 1 ? std::vector<std::string>{"g0"}
+                                                          : std::vector<std::string>{"g1"}));
+        world.run(seconds(3));
+    }
+    REQUIRE(world.why_not_one_tree() == "");
+    REQUIRE(children_of(world, 1) == 3);
+    world.gateways[1]->tree->leave(world.now);
+    world.pump(*world.gateways[1]);
+    CHECK_FALSE(world.gateways[1]->tree->left_alone());
+    world.run(seconds(5));
+    INFO(world.describe());
+    CHECK(world.gateways[1]->tree->left_alone());
+    REQUIRE(world.why_not_one_tree() == "");
+    for (const std::size_t place : {2, 3, 4}) CHECK(parent_of(world, place) == 0);
+    CHECK(world.gateways[1]->logged("this gateway is about to end"));
+    // Who comes now goes there as well.
+    world.start(5, World::advertised({"g1"}));
+    world.run(seconds(5));
+    REQUIRE(world.why_not_one_tree() == "");
+    CHECK(parent_of(world, 5) == 0);
+    world.gateways[1]->tree->close_all(world.now);
+    world.pump(*world.gateways[1]);
+    const auto links_lost = world.gateways[2]->tree->counters().links_lost;
+    world.kill(1);
+    world.run(seconds(5));
+    CHECK(world.why_not_one_tree() == "");
+    CHECK(world.gateways[2]->tree->counters().links_lost == links_lost);
+}
+
+TEST_CASE("a root that is about to end leaves its children to one of them", "[peer][heal]") {
+    World world(8);
+    for (std::size_t place = 0; place < 4; ++place) {
+        world.start(place, World::advertised(place == 0 ? std::vector<std::string>{} : std::vector<std::string>{"g0"}));
+        world.run(seconds(3));
+    }
+    REQUIRE(world.why_not_one_tree() == "");
+    REQUIRE(children_of(world, 0) == 3);
+    world.gateways[0]->tree->leave(world.now);
+    world.pump(*world.gateways[0]);
+    world.run(seconds(5));
+    INFO(world.describe());
+    CHECK(world.gateways[0]->tree->left_alone());
+    REQUIRE(world.why_not_one_tree() == "");
+    CHECK(children_of(world, 0) == 1);
+    std::vector<std::uint64_t> lost;
+    for (std::size_t place = 1; place < 4; ++place) lost.push_back(world.gateways[place]->tree->counters().links_lost);
+    world.gateways[0]->tree->close_all(world.now);
+    world.pump(*world.gateways[0]);
+    world.kill(0);
+    world.run(seconds(5));
+    CHECK(world.why_not_one_tree() == "");
+    // Only the heir had a link to lose.
+    std::uint64_t lost_more = 0;
+    for (std::size_t place = 1; place < 4; ++place)
+        lost_more += world.gateways[place]->tree->counters().links_lost - lost[place - 1];
+    CHECK(lost_more == 1);
+}
+
+TEST_CASE("a leaf that is about to end has nobody to wait for", "[peer][heal]") {
+    World world(9);
+    world.start(0, World::advertised({}));
+    world.start(1, World::advertised({"g0"}));
+    world.run(seconds(3));
+    world.gateways[1]->tree->leave(world.now);
+    CHECK(world.gateways[1]->tree->left_alone());
+}
+
 TEST_CASE("two trees that grew apart are one soon after they meet", "[peer][heal]") {
     for (std::uint64_t seed = 0; seed < 10; ++seed) {
         CAPTURE(seed);

@@ -176,6 +176,9 @@ class World {
         Prime prime = 0;
         bool advertise = false;  ///< its address is in its log
         bool listens = true;     ///< else nobody can dial it
+        /// Its machine.  It then listens at port 7000 + place of it as well and is not told its address.
+        std::string host;
+        bool loopback_only = false;  ///< ... and can be dialled from its machine alone
         std::size_t max_children = 10;
         std::string region;
         Compression compression = Compression::automatic;
@@ -223,6 +226,8 @@ class World {
         gateways[place] = std::make_unique<Gateway>(*this, place, options, setup.secret, now, setup.clock_off);
         setups[place] = setup;
         if (restore) restore(*gateways[place]->tree);
+        if (!setup.host.empty() && !setup.advertise)
+            gateways[place]->tree->set_listener(static_cast<std::uint16_t>(7000 + place), setup.loopback_only);
         gateways[place]->tree->start(now);
         pump(*gateways[place]);
         return *gateways[place];
@@ -439,7 +444,10 @@ class World {
         at(now + delay(), [this, near, address] {
             Gateway* gateway = alive(near);
             if (!gateway) return;
-            const std::size_t place = static_cast<std::size_t>(std::stoul(address.substr(1)));
+            const std::size_t colon = address.rfind(':');
+            const std::size_t place =
+                static_cast<std::size_t>(colon == std::string::npos ? std::stoul(address.substr(1))
+                                                                    : std::stoul(address.substr(colon + 1)) - 7000);
             Gateway* listener = place < gateways.size() ? gateways[place].get() : nullptr;
             if (cuts.contains(std::minmax(near.place, place))) return;  // nobody answers
             if (dials_vanish) return;
@@ -455,7 +463,12 @@ class World {
             pipe.ends[1] = End{place, far, listener->options.boot};
             by_end[{near.place, near.transport}] = key;
             by_end[{place, far}] = key;
-            listener->tree->on_accepted(far, "from-g" + std::to_string(near.place), now);
+            const std::string& host = setups[near.place].host;
+            listener->tree->on_accepted(far,
+                                        host.empty()                  ? "from-g" + std::to_string(near.place)
+                                        : address.starts_with("127.") ? "127.0.0.1:40000"
+                                                                      : host + ":40000",
+                                        now);
             pump(*listener);
             if (alive(near)) gateway->tree->on_dialed(near.transport, true, address, now);
             if (alive(near)) pump(*gateway);

@@ -63,6 +63,13 @@ struct Bench {
     Membership membership;
 };
 
+/// The addresses among what is due; names in angle brackets.
+std::vector<std::string> dialled(const std::vector<Contacts::Due>& due) {
+    std::vector<std::string> addresses;
+    for (const Contacts::Due& each : due) addresses.push_back(each.is_name ? "<" + each.address + ">" : each.address);
+    return addresses;
+}
+
 PeerFacts facts(std::string address, std::string region = {}, base::Duration round_trip = {}, std::size_t behind = 1) {
     PeerFacts result;
     result.address = std::move(address);
@@ -98,6 +105,26 @@ TEST_CASE("who comes too many is sent to the child of its region, as far away, w
     for (int i = 0; i < 6; ++i) (void)sent(static_cast<PeerHandle>(20 + i), facts("", "ap"));
     // 8 of them are with one by now, and 2 with the other.
     CHECK(sent(30, facts("", "ap")) == "us-near");
+}
+
+TEST_CASE("nobody is sent to an address that means something on another machine only", "[routing][membership]") {
+    Bench bench;
+    PeerFacts local = facts("127.0.0.1:1");
+    local.address_is_local = true;
+    bench.take_child(1, 101, local);
+    bench.take_child(2, 102, facts("10.0.0.1:2", {}, {}, 9));
+    const auto sent = [&](PeerHandle handle, bool on_this_machine) {
+        bench.membership.met(handle, id_of(static_cast<std::uint8_t>(100 + handle)), {},
+                             root_at(20'000, static_cast<std::uint8_t>(100 + handle)), bench.at());
+        PeerFacts about = facts("");
+        about.on_this_machine = on_this_machine;
+        bench.membership.set_facts(handle, std::move(about));
+        return bench.membership.adopt(handle, 0, false, bench.at()).redirect;
+    };
+    CHECK(sent(3, false) == "10.0.0.1:2");
+    CHECK(sent(4, true) == "127.0.0.1:1");
+    bench.membership.set_max_children(3);
+    CHECK(bench.asks(5, 105).taken());
 }
 
 TEST_CASE("who insists, or was sent on eight times, is taken above the limit", "[routing][membership]") {
@@ -224,25 +251,25 @@ TEST_CASE("a child that is sent on leaves its parent only when it has met the ot
 TEST_CASE("a lost parent's spares are dialled at once, other members soon, and never too many at a time",
           "[routing][membership]") {
     ContactOptions options;
-    Contacts contacts(options, {"join"}, 1);
+    Contacts contacts(options, {"join"}, {}, 1);
     std::vector<KnownMember> known;
     for (std::uint8_t i = 1; i <= 100; ++i) known.push_back(KnownMember{id_of(i), "m" + std::to_string(i)});
     base::Instant now{seconds(1)};
     contacts.set_known(known, now);
-    CHECK(contacts.due(now) == std::vector<std::string>{"join"});  // no root: nobody else
+    CHECK(dialled(contacts.due(now)) == std::vector<std::string>{"join"});  // no root: nobody else
     contacts.failed("join", DialEnd::failed, now);
     contacts.set_spares({id_of(7), id_of(8)});
     contacts.set_members({id_of(9)}, now);
     now += seconds(100);
     contacts.begin_round(now);
     CHECK(contacts.round_open());
-    CHECK(contacts.due(now) == std::vector<std::string>{"join", "m7", "m8"});
+    CHECK(dialled(contacts.due(now)) == std::vector<std::string>{"join", "m7", "m8"});
     for (const char* address : {"join", "m7", "m8"}) contacts.failed(address, DialEnd::failed, now);
     CHECK_FALSE(contacts.round_open());
     std::size_t others = 0;
     for (int i = 0; i < 50; ++i) {
         now += milliseconds(100);
-        for (const std::string& address : contacts.due(now)) {
+        for (const std::string& address : dialled(contacts.due(now))) {
             CHECK(address != "m9");  // it is in our fragment
             if (address == "join" || address == "m7" || address == "m8") {
                 contacts.failed(address, DialEnd::failed, now);
@@ -254,4 +281,79 @@ TEST_CASE("a lost parent's spares are dialled at once, other members soon, and n
     CHECK(others == options.member_dials_max);
     contacts.end_round();
     CHECK(contacts.who("m3") == id_of(3));
+}
+
+TEST_CASE(
+    "a name stands for all its addresses, is resolved anew for each round, and forgets what it no longer leads to",
+    "[routing][membership]") {
+    using Addresses = std::vector<std::string>;
+    Contacts contacts({}, {"10.0.0.1:7522"}, {"tree.example"}, 1);
+    base::Instant now{seconds(1)};
+    contacts.begin_round(now);
+    CHECK(dialled(contacts.due(now)) == Addresses{"10.0.0.1:7522", "<tree.example>"});
+    contacts.failed("10.0.0.1:7522", DialEnd::failed, now);
+    CHECK(contacts.round_open());
+    contacts.resolved("tree.example", {"10.0.0.2:1", "10.0.0.3:1"}, now);
+    CHECK(contacts.round_open());  // now these are waited for
+    CHECK(dialled(contacts.due(now)) == Addresses{"10.0.0.2:1"});
+    CHECK(contacts.due(now).empty());
+    now += milliseconds(50);  // the first had a moment to itself
+    CHECK(dialled(contacts.due(now)) == Addresses{"10.0.0.3:1"});
+    contacts.failed("10.0.0.2:1", DialEnd::myself, now);  // we are behind that name ourselves
+    contacts.met("10.0.0.3:1", id_of(3), now);
+    contacts.opened("10.0.0.3:1", 1);
+    CHECK_FALSE(contacts.round_open());
+
+    // We have found a parent; the name is looked at now and then, in case it leads elsewhere.
+    contacts.end_round();
+    contacts.set_members({id_of(3)}, now);
+    now += seconds(40);
+    CHECK(dialled(contacts.due(now)) == Addresses{"10.0.0.1:7522", "<tree.example>"});
+    contacts.failed("10.0.0.1:7522", DialEnd::failed, now);
+    contacts.resolved("tree.example", {"10.0.0.4:1", "10.0.0.3:1"}, now);
+    CHECK(dialled(contacts.due(now)) == Addresses{"10.0.0.4:1"});
+    contacts.failed("10.0.0.4:1", DialEnd::failed, now);
+    CHECK_FALSE(contacts.who("10.0.0.2:1"));
+
+    // The parent is lost: the next round begins with the name.
+    contacts.closed(1, false, now);
+    contacts.set_members({}, now);
+    contacts.begin_round(now);
+    auto due = dialled(contacts.due(now));
+    CHECK(due == Addresses{"10.0.0.1:7522", "10.0.0.3:1", "10.0.0.4:1", "<tree.example>"});
+    // It cannot be resolved now: what it led to stays.
+    contacts.failed("tree.example", DialEnd::failed, now);
+    for (const char* address : {"10.0.0.1:7522", "10.0.0.3:1", "10.0.0.4:1"})
+        contacts.failed(address, DialEnd::failed, now);
+    CHECK_FALSE(contacts.round_open());
+    now += milliseconds(200);
+    due = dialled(contacts.due(now));
+    CHECK(due == Addresses{"10.0.0.1:7522", "10.0.0.3:1", "10.0.0.4:1"});
+}
+
+TEST_CASE("a name leads to so many addresses at most, and a name server is asked less and less",
+          "[routing][membership]") {
+    Contacts contacts({}, {}, {"n"}, 1);
+    base::Instant now{seconds(1)};
+    contacts.begin_round(now);
+    REQUIRE(contacts.due(now).size() == 1);
+    std::vector<std::string> many;
+    for (std::size_t i = 0; i < name_addresses_max + 5; ++i) many.push_back("10.0.1." + std::to_string(i) + ":1");
+    contacts.resolved("n", many, now);
+    std::size_t seen = 0;
+    std::size_t asked = 0;
+    for (int i = 0; i < 600; ++i) {
+        now += milliseconds(100);
+        for (const Contacts::Due& due : contacts.due(now)) {
+            if (due.is_name) {
+                ++asked;
+                contacts.failed(due.address, DialEnd::failed, now);
+            } else {
+                ++seen;  // each is dialled once: nobody ends these dials
+            }
+        }
+    }
+    CHECK(seen == name_addresses_max);
+    CHECK(asked >= 6);  // 0.5 s, doubling up to 10 s, and up to a quarter more
+    CHECK(asked <= 11);
 }
