@@ -25,6 +25,7 @@ Shard::Shard(ShardOptions options, const compat::SessionSettings& settings, Shar
     watched_bytes_ = std::min(flush_bytes, options.pending_bytes_max / 4 * 3);
     outgoing_.resize(post.shards());
     deliveries_out_.resize(post.shards());
+    open_runs_.resize(post.shards());
     tails_.resize(post.shards());
     if (!options.has_tree || options.index == tree_shard) return;
     tree_mail_ = std::make_unique<TreeByMail>([this]() -> base::Bytes& {
@@ -114,6 +115,7 @@ void Shard::parse_now(Client& client, base::ByteView in, base::Instant now) {
         }
     }
     finish_deliveries();
+    rest_if_fed_siblings(client);
     if (!in.empty() && !client.closing) client.backlog.assign(in);
 }
 
@@ -362,6 +364,7 @@ void Shard::unpause(Client& client, Client::Pause why, base::Instant now) {
         now_ = now;
         if (!publish(client, held->view())) hold(client, held->view());
         finish_deliveries();
+        rest_if_fed_siblings(client);
     }
     if (!client.backlog.empty() && (client.pauses & Client::blocks_parsing) == 0) {
         const base::Bytes backlog = std::exchange(client.backlog, {});

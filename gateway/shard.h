@@ -240,12 +240,16 @@ class Shard final {
     [[nodiscard]] bool glance_ahead(std::size_t count);
     [[nodiscard]] bool publish_ahead(Client& from, base::ByteView& in);
     [[nodiscard]] std::size_t publish_run(Client& from, const compat::PublishAhead* run, std::size_t count);
-    [[nodiscard]] static std::size_t run_frame_bytes(std::string_view head, const compat::PublishAhead& message);
-    char* write_run(char* at, const char* end, const Client& to, std::string_view head,
-                    const compat::PublishAhead*& run, const compat::PublishAhead* run_end);
-    void append_run(Client& to, std::string_view head, const compat::PublishAhead* run, std::size_t count,
-                    Client& from);
-    void share_run(routing::Route& route, const compat::PublishAhead* run, std::size_t count, Client& from);
+    [[nodiscard]] bool takes_runs(routing::Route& route, std::string_view subject);
+    template <typename Run>
+    void serve_run(routing::Route& route, Run run, Client* from);
+    template <typename Run>
+    char* write_run(char* at, const char* end, bool headers, std::string_view head, Run& run);
+    template <typename Run>
+    void append_run_to(Client& to, std::string_view head, Run run, Client* from);
+    template <typename Run>
+    void share_run(routing::Route& route, Run run, Client* from);
+    void on_run(const RunMail& mail);
     [[nodiscard]] bool publish(Client& from, const routing::MessageView& message,
                                const routing::Router::Glance* glance = nullptr);
     [[nodiscard]] bool publish_durable(Client& from, const routing::MessageView& message);
@@ -333,10 +337,12 @@ class Shard final {
     void to_sibling(routing::ShardIndex to, bool plain, std::string_view group);
     void mail_siblings(const routing::MessageView& message, routing::ConnectionId source, bool echo, bool bounced);
     void mail(routing::ShardIndex to, const DeliveryMail& delivery);
+    void mail_sent(routing::ShardIndex to);
     void on_mail(routing::ShardIndex from, const DeliveryMail& delivery);
     [[nodiscard]] bool has_mail() const;
     void release_mail_waiters();
     void rest_while_mail_is_full(Client& client);
+    void rest_if_fed_siblings(Client& client);
     [[nodiscard]] routing::ShardIndex home_of(routing::ConnectionId connection) const;
 
     /// What one message is to be for one sibling, gathered while its route is walked.
@@ -384,6 +390,8 @@ class Shard final {
     std::vector<Outgoing> outgoing_;  // by sibling
     bool outgoing_any_ = false;
     std::vector<base::Bytes> deliveries_out_;  // by sibling
+    std::vector<OpenRun> open_runs_;           // by sibling: the run at the end of its deliveries_out_
+    bool fed_siblings_ = false;                // since this was asked last, mail was made
     base::Bytes scratch_;                      // what a session answers
     base::Bytes tail_plain_;                   // of the message that is being delivered
     base::Bytes tail_headers_;
@@ -391,13 +399,7 @@ class Shard final {
     bool tails_ready_ = false;
     std::array<compat::PublishAhead, publishes_ahead_max> ahead_;
     std::array<routing::Router::Glance, publishes_ahead_max> glances_;  // of ahead_, if looked at
-    struct RunTail {
-        base::Bytes text;
-        std::size_t body_bytes = ~std::size_t{0};
-        std::uint32_t header_bytes = 0;
-        bool with_headers = false;
-    };
-    RunTail run_tail_;                                // of the last message of a run; the next one mostly has the same
+    base::Bytes run_line_;                            // of the last message of a run; the next one mostly has the same
     base::Bytes head_;                                // of a route that is used once
     std::vector<routing::ConnectionId> connections_;  // scratch of render_heads
     Chunk* shared_ = nullptr;                         // where fan-out frames are encoded

@@ -48,10 +48,7 @@ std::uint32_t Shard::fan_out(Route& route, const MessageView& message, Client* f
         }
         if (pick_group(route.groups[i], request, message, from, i)) ++takers;
     }
-    if (outgoing_any_) {
-        mail_siblings(message, source, echo, false);
-        if (from != nullptr) rest_while_mail_is_full(*from);
-    }
+    if (outgoing_any_) mail_siblings(message, source, echo, false);
     return takers;
 }
 

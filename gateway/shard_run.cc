@@ -1,7 +1,7 @@
-// A shard: publishes of one read, taken together.  Messages of one subject in a row go out in one go; what the lookups
-// of different subjects will touch is loaded while others are still being looked at.
+// A shard: publishes of one read, taken together.  Messages of one subject in a row go out in one go, here and (as one
+// record of mail) at the siblings; what the lookups of different subjects will touch is loaded while others are still
+// being looked at.
 #include <algorithm>
-#include <cstring>
 
 #include "compat/nats_writer.h"
 #include "gateway/shard.h"
@@ -17,15 +17,23 @@ namespace {
 /// From so many different subjects on it pays to look at all of them first.
 constexpr std::size_t glance_subjects_min = 4;
 
-/// Copies `size` bytes.  Short ones inline: a call costs as much as they do.
-inline char* copy(char* to, const char* from, std::size_t size) {
-    if (size < 16 || size > 64) {
-        std::memcpy(to, from, size);
-        return to + size;
-    }
-    for (std::size_t i = 0; i + 16 < size; i += 16) std::memcpy(to + i, from + i, 16);
-    std::memcpy(to + size - 16, from + size - 16, 16);
-    return to + size;
+/// The messages of a run as they lie in the input.  Borrows: both.
+class AheadRun {
+  public:
+    AheadRun(const PublishAhead* at, std::size_t count) : at_(at), end_(at + count) {}
+    [[nodiscard]] bool empty() const { return at_ == end_; }
+    [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(end_ - at_); }
+    [[nodiscard]] RunMessage front() const { return {at_->publish.body, at_->publish.header_bytes}; }
+    void pop() { ++at_; }
+
+  private:
+    const PublishAhead* at_;
+    const PublishAhead* end_;
+};
+
+/// At most how many bytes one message of a run is for a receiver with this head ("HMSG ...").
+std::size_t run_frame_bytes(std::string_view head, const RunMessage& message) {
+    return head.size() + 2 * compat::number_digits_max + 1 + message.body.size() + 2 * compat::line_end.size();
 }
 
 }  // namespace
@@ -81,17 +89,13 @@ bool Shard::glance_ahead(std::size_t count) {
     return true;
 }
 
-/// At most how many bytes one message of the run is for a receiver with this head ("HMSG ...").
-std::size_t Shard::run_frame_bytes(std::string_view head, const PublishAhead& message) {
-    return head.size() + 2 * compat::number_digits_max + 1 + message.publish.body.size() + 2 * compat::line_end.size();
-}
-
-/// Publishes a run of one subject to subscribers of this shard alone.  Returns how many it took; 0: they are to be
-/// published one by one.
+/// Publishes a run of one subject to plain subscribers, here and at the siblings.  Returns how many it took; 0: they
+/// are to be published one by one.
 std::size_t Shard::publish_run(Client& from, const PublishAhead* run, std::size_t count) {
     const std::string_view subject = run->publish.subject;
     Route& route = router_.route(routing::account_global, subject);
-    if (!route.local_only || !route.cached) return 0;
+    if (!route.gateways.empty() || !route.groups.empty() || !takes_runs(route, subject)) return 0;
+    if (!route.shards.empty() && subject.starts_with('$')) return 0;  // Node may listen there, and asks who it was
     if (tree_ != nullptr) {
         if (tree_->may_be_reply(subject) ||
             tree_->subject_class().is_durable(route, routing::account_global, subject)) {
@@ -101,87 +105,123 @@ std::size_t Shard::publish_run(Client& from, const PublishAhead* run, std::size_
         if (std::any_of(run, run + count, [](const PublishAhead& one) { return one.publish.header_bytes != 0; }))
             return 0;
     }
-    if (!route.plain.empty()) {
-        if ((route.flags & heads_rendered) == 0) render_heads(route, subject);
-        if ((route.flags & runs_allowed) == 0) return 0;
-    }
-    for (const auto& receiver : route.plain) {
-        const Subscriber& subscriber = subscribers_[receiver.slot];
-        if (!subscriber.client->session.counts_alone(subscriber.index)) return 0;
-    }
     counters_.in_messages += count;
     from.in_messages += count;
-    if ((route.flags & heads_equal) != 0 && route.plain.size() >= share_receivers_min) {
-        share_run(route, run, count, from);
-    } else {
-        for (const auto& receiver : route.plain) {
-            const Subscriber& subscriber = subscribers_[receiver.slot];
-            Client& to = *subscriber.client;
-            if (to.closing || (&to == &from && !to.session.echo())) continue;
-            to.session.on_deliveries(subscriber.index, static_cast<std::uint32_t>(count));
-            append_run(to, receiver.head, run, count, from);
-        }
+    // The siblings first: what is written here may be flushed at once.
+    for (const auto sibling : route.shards) {
+        const RunHead head{.echo = from.session.echo(), .account = routing::account_global, .source = from.connection};
+        append_run(deliveries_out_[sibling], open_runs_[sibling], head, subject, AheadRun(run, count));
+        mail_sent(sibling);
     }
+    serve_run(route, AheadRun(run, count), &from);
     finish_deliveries();
     return count;
 }
 
-/// Writes as many of the run's frames as fit in [at, end) and returns where they end.
-char* Shard::write_run(char* at, const char* end, const Client& to, std::string_view head, const PublishAhead*& run,
-                       const PublishAhead* run_end) {
-    const bool headers = to.session.headers();
-    for (; run != run_end; ++run) {
-        const compat::OutgoingMessage message{{}, run->publish.body, run->publish.header_bytes};
-        const bool with_headers = compat::delivered_with_headers(message, headers);
-        if (message.body.size() != run_tail_.body_bytes || message.header_bytes != run_tail_.header_bytes ||
-            with_headers != run_tail_.with_headers) {
-            run_tail_.text.clear();
-            compat::append_delivery_tail(run_tail_.text, message, with_headers);
-            run_tail_.body_bytes = message.body.size();
-            run_tail_.header_bytes = message.header_bytes;
-            run_tail_.with_headers = with_headers;
+/// A run that a sibling has published.
+void Shard::on_run(const RunMail& mail) {
+    for (MailedRun run(mail); !run.empty(); run.pop()) {
+        Route& route = router_.route(mail.head.account, mail.subject);
+        mail_source_ = mail.head.source;
+        const bool together = takes_runs(route, mail.subject);
+        if (together) {
+            serve_run(route, run, nullptr);
+        } else {
+            const RunMessage message = run.front();
+            tails_ready_ = false;
+            deliver_plain(route, {mail.head.account, mail.subject, {}, message.body, message.header_bytes}, nullptr);
         }
-        const std::size_t size = compat::delivery_bytes(head, with_headers, run_tail_.text, message);
-        if (static_cast<std::size_t>(end - at) < size) break;
-        const std::size_t head_from = with_headers ? 0 : 1;
-        const std::size_t body_from = with_headers ? 0 : message.header_bytes;
-        at = copy(at, head.data() + head_from, head.size() - head_from);
-        at = copy(at, run_tail_.text.data(), run_tail_.text.size());
-        // The line end follows in the input too.
-        at = copy(at, message.body.data() + body_from, message.body.size() - body_from + compat::line_end.size());
+        mail_source_ = 0;
+        finish_deliveries();
+        if (together) return;
+    }
+}
+
+/// Whether the plain subscribers of this shard may get the messages of a run before each other.
+bool Shard::takes_runs(Route& route, std::string_view subject) {
+    if (!route.cached || changeable_.log.trace) return false;
+    if (route.plain.empty()) return true;
+    if ((route.flags & heads_rendered) == 0) render_heads(route, subject);
+    if ((route.flags & runs_allowed) == 0) return false;
+    return std::all_of(route.plain.begin(), route.plain.end(), [this](const routing::LocalReceiver& receiver) {
+        const Subscriber& subscriber = subscribers_[receiver.slot];
+        return subscriber.client->session.counts_alone(subscriber.index);
+    });
+}
+
+/// Gives a run to the plain subscribers of this shard, one after another or once for all.
+template <typename Run>
+void Shard::serve_run(Route& route, Run run, Client* from) {
+    if ((route.flags & heads_equal) != 0 && route.plain.size() >= share_receivers_min) {
+        share_run(route, run, from);
+        return;
+    }
+    for (const auto& receiver : route.plain) {
+        const Subscriber& subscriber = subscribers_[receiver.slot];
+        Client& to = *subscriber.client;
+        if (to.closing || (&to == from && !to.session.echo()) || drops_for(to, from)) continue;
+        to.session.on_deliveries(subscriber.index, run.size());
+        append_run_to(to, receiver.head, run, from);
+    }
+}
+
+/// Writes as many of the run's frames as fit in [at, end), takes them off its front and returns where they end.
+template <typename Run>
+char* Shard::write_run(char* at, const char* end, bool headers, std::string_view head, Run& run) {
+    // What is before the bodies, for messages of these sizes; in locals, as what is written may be anything.
+    RunSizes sizes;
+    const char* line = nullptr;
+    std::size_t line_bytes = 0;
+    std::size_t cut = 0;  // of the body, where the receiver takes no headers
+    for (; !run.empty(); run.pop()) {
+        const RunMessage message = run.front();
+        if (line == nullptr || sizes_of(message) != sizes) {
+            const compat::OutgoingMessage said{{}, message.body, message.header_bytes};
+            const bool with_headers = compat::delivered_with_headers(said, headers);
+            run_line_.assign(head.substr(with_headers ? 0 : 1));
+            compat::append_delivery_tail(run_line_, said, with_headers);
+            sizes = sizes_of(message);
+            line = run_line_.data();
+            line_bytes = run_line_.size();
+            cut = with_headers ? 0 : message.header_bytes;
+        }
+        const std::size_t body_bytes = message.body.size() - cut + compat::line_end.size();
+        if (static_cast<std::size_t>(end - at) < line_bytes + body_bytes) break;
+        at = copy_short(at, line, line_bytes);
+        at = copy_short(at, message.body.data() + cut, body_bytes);
     }
     return at;
 }
 
-void Shard::append_run(Client& to, std::string_view head, const PublishAhead* run, std::size_t count, Client& from) {
-    const PublishAhead* const end = run + count;
-    while (run != end && !to.closing) {
-        const PublishAhead* const first = run;
-        char* const begin = to.output.reserve(run_frame_bytes(head, *run));
-        const char* const written = write_run(begin, begin + to.output.room(), to, head, run, end);
+template <typename Run>
+void Shard::append_run_to(Client& to, std::string_view head, Run run, Client* from) {
+    while (!run.empty() && !to.closing) {
+        const std::uint32_t before = run.size();
+        char* const begin = to.output.reserve(run_frame_bytes(head, run.front()));
+        const char* const written = write_run(begin, begin + to.output.room(), to.session.headers(), head, run);
         to.output.commit(static_cast<std::size_t>(written - begin));
-        after_append(to, &from, static_cast<std::uint64_t>(run - first));
+        after_append(to, from, before - run.size());
     }
 }
 
-void Shard::share_run(Route& route, const PublishAhead* run, std::size_t count, Client& from) {
+template <typename Run>
+void Shard::share_run(Route& route, Run run, Client* from) {
     const std::string_view head = route.plain.front().head;
-    const Client& any = *subscribers_[route.plain.front().slot].client;  // all take headers alike
-    const PublishAhead* const end = run + count;
-    while (run != end) {
-        const PublishAhead* const first = run;
-        char* const begin = reserve_shared(run_frame_bytes(head, *run));
+    const bool headers = subscribers_[route.plain.front().slot].client->session.headers();  // of all
+    while (!run.empty()) {
+        const std::uint32_t before = run.size();
+        char* const begin = reserve_shared(run_frame_bytes(head, run.front()));
         const std::uint32_t begin_at = shared_->used;
-        const char* const written = write_run(begin, shared_->data.get() + shared_->capacity, any, head, run, end);
+        const char* const written = write_run(begin, shared_->data.get() + shared_->capacity, headers, head, run);
         shared_->used += static_cast<std::uint32_t>(written - begin);
-        const auto messages = static_cast<std::uint32_t>(run - first);
+        const std::uint32_t messages = before - run.size();
         for (const auto& receiver : route.plain) {
             const Subscriber& subscriber = subscribers_[receiver.slot];
             Client& to = *subscriber.client;
-            if (to.closing || (&to == &from && !to.session.echo())) continue;
+            if (to.closing || (&to == from && !to.session.echo()) || drops_for(to, from)) continue;
             to.session.on_deliveries(subscriber.index, messages);
             to.output.append_shared(shared_, begin_at, shared_->used);
-            after_append(to, &from, messages);
+            after_append(to, from, messages);
         }
     }
 }

@@ -91,8 +91,13 @@ void Shard::mail_siblings(const MessageView& message, routing::ConnectionId sour
 }
 
 void Shard::mail(routing::ShardIndex to, const DeliveryMail& delivery) {
-    append_kind(deliveries_out_[to], MailKind::delivery);
     append_delivery(deliveries_out_[to], delivery);
+    mail_sent(to);
+}
+
+/// Something was appended to what `to` is to get.
+void Shard::mail_sent(routing::ShardIndex to) {
+    fed_siblings_ = true;
     if (deliveries_out_[to].size() > delivery_batch_bytes) send_deliveries();
 }
 
@@ -113,6 +118,11 @@ void Shard::rest_while_mail_is_full(Client& client) {
         if ((client.pauses & (Client::interest_full | Client::mail_full)) == 0) mail_waiters_.push_back(&client);
         pause(client, static_cast<Client::Pause>(why));
     }
+}
+
+/// To be called once after what the client sent was parsed: what it fed to the siblings meanwhile is no more than that.
+void Shard::rest_if_fed_siblings(Client& client) {
+    if (std::exchange(fed_siblings_, false) && !client.closing) rest_while_mail_is_full(client);
 }
 
 void Shard::release_mail_waiters() {
@@ -142,6 +152,7 @@ void Shard::send_deliveries() {
         const std::size_t size = bytes.size();
         auto& channel = post_->channel(options_.index, sibling);
         channel.deliveries.send(DeliveryBatch{std::exchange(bytes, {})}, size);
+        open_runs_[sibling] = {};
         if (auto spent = channel.spent.receive()) bytes = std::move(*spent);
         host_->wake(sibling);
     }
@@ -176,10 +187,17 @@ void Shard::drain_mail(base::Instant now) {
             auto batch = channel.deliveries.receive();
             base::ByteView in = batch->bytes;
             for (MailKind kind{}; next_kind(in, kind);) {
-                if (kind == MailKind::tree)
-                    on_tree_mail(sibling, in);
-                else if (next_delivery(in, mail_in_))
-                    on_mail(sibling, mail_in_);
+                switch (kind) {
+                    case MailKind::run:
+                        on_run(read_run(in));
+                        break;
+                    case MailKind::tree:
+                        on_tree_mail(sibling, in);
+                        break;
+                    case MailKind::delivery:
+                        if (next_delivery(in, mail_in_)) on_mail(sibling, mail_in_);
+                        break;
+                }
             }
             if (batch->bytes.capacity() > spent_buffer_bytes_max) continue;
             if (channel.spent.sent() - channel.spent.received() >= spent_buffers_max) continue;

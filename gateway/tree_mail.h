@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/shard_mail.h"
+#include "gateway/delivery_mail.h"
 #include "routing/base/bytes.h"
 #include "routing/base/check.h"
 #include "routing/queue/durable.h"
@@ -57,7 +57,7 @@ struct TreeMail {
 };
 
 inline void append_tree_mail(base::Bytes& out, const TreeMail& mail) {
-    append_kind(out, MailKind::tree);
+    out.push_back(static_cast<char>(MailKind::tree));
     out.push_back(static_cast<char>(mail.kind));
     out.push_back(static_cast<char>((mail.alone ? 1 : 0) | (mail.echo ? 2 : 0)));
     base::append_varint(out, mail.connection);
@@ -71,13 +71,13 @@ inline void append_tree_mail(base::Bytes& out, const TreeMail& mail) {
     append_message(out, mail.message);
 }
 
-/// Reads what append_tree_mail wrote after the MailKind.  Borrows: views into `in`'s bytes.
+/// Reads what append_tree_mail wrote.  Borrows: views into `in`'s bytes.
 inline void read_tree_mail(base::ByteView& in, TreeMail& mail) {
-    BASE_CHECK(in.size() > 2);
-    mail.kind = static_cast<TreeMailKind>(in[0]);
-    mail.alone = (in[1] & 1) != 0;
-    mail.echo = (in[1] & 2) != 0;
-    in.remove_prefix(2);
+    BASE_CHECK(in.size() > 3 && static_cast<MailKind>(in[0]) == MailKind::tree);
+    mail.kind = static_cast<TreeMailKind>(in[1]);
+    mail.alone = (in[2] & 1) != 0;
+    mail.echo = (in[2] & 2) != 0;
+    in.remove_prefix(3);
     std::uint64_t picks = 0;
     bool good = base::read_varint(in, mail.connection) && base::read_varint(in, mail.subscriber) &&
                 base::read_varint(in, mail.ticket) && base::read_varint(in, picks);

@@ -1,4 +1,4 @@
-// A message that crosses a shard allocates nothing: read, parsed, routed, rendered, flushed.
+// A message that crosses a shard, or two, allocates nothing: read, parsed, routed, mailed, rendered, flushed.
 #include <catch2/catch.hpp>
 #include <memory>
 #include <string>
@@ -29,28 +29,41 @@ class Sink final : public gateway::ShardHost {
 };
 
 struct World {
-    World() {
+    explicit World(routing::ShardIndex count = 1) : post(count) {
         settings.info.server_id = settings.info.server_name = "N";
         settings.info.max_payload = 1024 * 1024;
-        shard = std::make_unique<gateway::Shard>(gateway::ShardOptions{}, settings, post, sink, base::Prng(1));
+        for (routing::ShardIndex i = 0; i < count; ++i) {
+            gateway::ShardOptions options;
+            options.index = i;
+            shards.push_back(std::make_unique<gateway::Shard>(options, settings, post, sink, base::Prng(1)));
+        }
     }
+    [[nodiscard]] gateway::Shard& home(routing::ConnectionId id) const { return *shards[(id - 1) % shards.size()]; }
     gateway::Client& client(routing::ConnectionId id, const std::string& then) {
-        auto& opened = shard->open(id, "127.0.0.1", now);
-        shard->bytes(opened, "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n" + then, now);
-        shard->end_turn(now);
+        auto& opened = home(id).open(id, "127.0.0.1", now);
+        home(id).bytes(opened, "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n" + then, now);
+        end_turns();
         return opened;
     }
+    void end_turns() {
+        for (auto& shard : shards) {
+            shard->drain_mail(now);
+            shard->end_turn(now);
+        }
+    }
     compat::SessionSettings settings;
-    gateway::ShardPost post{1};
+    gateway::ShardPost post;
     Sink sink;
-    std::unique_ptr<gateway::Shard> shard;
+    std::vector<std::unique_ptr<gateway::Shard>> shards;
     base::Instant now{};
 };
 
 }  // namespace
 
-TEST_CASE("a message that crosses a shard allocates nothing", "[gateway][shard]") {
-    World world;
+TEST_CASE("a message that crosses a shard, or several, allocates nothing", "[gateway][shard]") {
+    const auto shards = static_cast<routing::ShardIndex>(GENERATE(1, 2, 4));
+    CAPTURE(shards);
+    World world(shards);
     for (routing::ConnectionId id = 1; id <= 16; ++id)
         (void)world.client(id, "SUB fan 1\r\nSUB one." + std::to_string(id) + " 2\r\nSUB work q 3\r\nSUB wild.* 4\r\n");
     auto& publisher = world.client(17, "");
@@ -64,8 +77,8 @@ TEST_CASE("a message that crosses a shard allocates nothing", "[gateway][shard]"
         burst += "HPUB fan 12 14\r\nNATS/1.0\r\n\r\nhi\r\n";
     }
     const auto turn = [&] {
-        world.shard->bytes(publisher, burst, world.now);
-        world.shard->end_turn(world.now);
+        world.home(17).bytes(publisher, burst, world.now);
+        world.end_turns();
     };
     for (int i = 0; i < 5; ++i) turn();
     const auto written = world.sink.written;

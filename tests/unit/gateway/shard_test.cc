@@ -139,6 +139,92 @@ TEST_CASE("a publisher that feeds a slow receiver rests, and goes on by itself",
     CHECK(count(PureGateway::take(slow), "MSG x 1 1000000\r\n") == 5);
 }
 
+TEST_CASE("a publisher that feeds a sibling that does not keep up is not read, and goes on by itself",
+          "[gateway][shard]") {
+    PureGateway gateway(2);
+    auto& subscriber = client(gateway);  // shard 0
+    auto& publisher = client(gateway);   // shard 1
+    gateway.send(subscriber, "SUB x 1\r\n");
+    gateway.settle();
+    // In runs, in singles with a reply, and of one large message.
+    const std::size_t size = GENERATE(128, 200'000);
+    const std::string reply = GENERATE("", "r ");
+    const std::string message = "PUB x " + reply + std::to_string(size) + "\r\n" + std::string(size, 'x') + "\r\n";
+    std::string read;
+    std::size_t messages = 0;
+    for (std::size_t bytes = 0; bytes < 64 * 1024 || messages < 2; bytes += message.size()) {
+        read += message;
+        ++messages;
+    }
+    std::size_t reads = 0;
+    for (; !publisher.paused && reads < 1000; ++reads) {
+        gateway.send(publisher, read);
+        gateway.turn(1);
+    }
+    REQUIRE(publisher.paused);
+    const std::size_t mailed = reads * messages * size;
+    CHECK(mailed > gateway::delivery_mail_bytes_max / 2);
+    CHECK(mailed < gateway::delivery_mail_bytes_max + 2 * read.size());
+    gateway.send(publisher, message);  // not parsed now
+    gateway.settle();
+    CHECK_FALSE(publisher.paused);
+    CHECK(count(PureGateway::take(subscriber), "MSG x 1 ") == reads * messages + 1);
+}
+
+TEST_CASE("a client that never reads is cut also when a sibling feeds it in runs, and nobody else notices",
+          "[gateway][shard]") {
+    PureGateway gateway(2, 1, 2 * 1024 * 1024);
+    auto& slow = client(gateway);       // shard 0
+    auto& publisher = client(gateway);  // shard 1
+    auto& fast = client(gateway);       // shard 0
+    gateway.send(slow, "SUB x 1\r\n");
+    gateway.send(fast, "SUB x 1\r\n");
+    gateway.settle();
+    slow.reads = false;
+    std::string read;
+    for (int i = 0; i < 60; ++i) read += "PUB x 1000\r\n" + std::string(1000, 'x') + "\r\n";
+    for (int i = 0; i < 60; ++i) {
+        gateway.send(publisher, read);
+        gateway.now += std::chrono::milliseconds(20);
+        gateway.settle();
+    }
+    gateway.now += std::chrono::milliseconds(20);  // the publisher may have rested
+    gateway.settle();
+    CHECK(slow.closed);
+    CHECK_FALSE(fast.closed);
+    CHECK_FALSE(publisher.closed);
+    CHECK(count(PureGateway::take(fast), "MSG x 1 1000\r\n") == 3600);
+    CHECK(gateway.shard(0).counters().slow_consumers == 1);
+}
+
+TEST_CASE("where publishers may not rest, runs for a receiver that is nearly full are dropped instead of cutting it",
+          "[gateway][shard]") {
+    PureGateway gateway(2, 1, 2 * 1024 * 1024);
+    gateway::ShardSettings settings;
+    settings.no_producer_stall = true;
+    for (routing::ShardIndex shard = 0; shard < 2; ++shard) gateway.shard(shard).change(settings);
+    auto& slow = client(gateway);  // shard 0
+    auto& across = client(gateway);
+    auto& beside = client(gateway);
+    gateway.send(slow, "SUB x 1\r\n");
+    gateway.settle();
+    slow.reads = false;
+    std::string read;
+    for (int i = 0; i < 60; ++i) read += "PUB x 1000\r\n" + std::string(1000, 'x') + "\r\n";
+    auto& publisher = GENERATE(true, false) ? across : beside;
+    for (int i = 0; i < 60; ++i) {
+        gateway.send(publisher, read);
+        gateway.settle();
+    }
+    CHECK_FALSE(slow.closed);
+    CHECK_FALSE(publisher.paused);
+    slow.reads = true;
+    gateway.settle();
+    const std::size_t got = count(PureGateway::take(slow), "MSG x 1 1000\r\n");
+    CHECK(got > 1500);  // 75 % of what may wait
+    CHECK(got < 2000);
+}
+
 TEST_CASE("who has its PONG after a SUB is seen by every publish made afterwards, on any shard", "[gateway][shard]") {
     const std::uint64_t seed = GENERATE(range(0, 300));
     CAPTURE(seed);
