@@ -99,7 +99,7 @@ class Times:
         return {"took_ms": getattr(self, self.cell.load["what"])() * 1000}
 
     def gateway(self, name, *join):
-        server = Gateway(f"{self.label}-{self.rounds}-{name}", self.playground.folder, join=join, extra=["--shards", "1", "--tree-advertise", "127.0.0.1"], binary=self.binary)
+        server = Gateway(f"{self.label}-{self.rounds}-{name}", self.playground.folder, join=join, extra=["--shards", "1"], binary=self.binary)
         self.servers.append(self.playground.add(server).start())
         return server
 
