@@ -306,6 +306,14 @@ void Run::heal() {
     last_fault = world.now();
 }
 
+/// Once its gateway has read all that it sent: what waits there for a store that is opened again would be lost.
+void Run::move_wanderer(SimGateway& next) {
+    if (wanderer->gateway().up() && wanderer->gateway().held() != 0)
+        world.after(std::chrono::milliseconds(50), [this, &next] { move_wanderer(next); });
+    else
+        wanderer->move(next);
+}
+
 void Run::probe() {
     base::Prng prng = world.stream(salt_probe);
     history.excuse_order_in_groups(false);
@@ -326,7 +334,7 @@ void Run::probe() {
     // The answer finds its requester where it has gone meanwhile.
     wanderer->request(slow_service, true);
     SimGateway& next = *one_of(gateways, prng);
-    world.after(std::chrono::milliseconds(200), [this, &next] { wanderer->move(next); });
+    world.after(std::chrono::milliseconds(200), [this, &next] { move_wanderer(next); });
     run_for(probe_time);
 }
 

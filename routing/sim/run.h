@@ -96,6 +96,7 @@ struct Run {
     void act();
     void break_something();
     void come_up(SimGateway& gateway);
+    void move_wanderer(SimGateway& next);
     void restore_old_backup(SimGateway& gateway);
     void fault_until(base::Instant end) { last_fault = std::max(last_fault, end); }
 

@@ -18,8 +18,8 @@ class LostDisk(unittest.IsolatedAsyncioTestCase):
         data = b.folder / "data"
         shutil.rmtree(data)
         data.write_text("no folder any more")
-        # A newcomer is one more address to keep.
-        c = await asyncio.to_thread(self.playground.gateway("c", join=[a]).start)
+        # A newcomer is one more address to keep.  (Nobody is there: it is only remembered.)
+        c = await asyncio.to_thread(self.playground.gateway("c", join=[a], extra=["--tree-advertise", "127.0.0.1:9"]).start)
         await asyncio.to_thread(self.playground.wait_members, [a, b, c])
         await asyncio.to_thread(b.wait_line, rf"\[WRN\] Cannot keep the addresses of the tree's members in {data}: ")
         subscriber, publisher = await connect(b), await connect(c)
