@@ -75,8 +75,8 @@ class Strangers(TreeTest):
 
     async def test_another_tree_is_refused_by_name(self):
         other = await self.stranger("other", ["--tree-name", "elsewhere", *self.secret])
-        self.assertIn("elsewhere", await self.logs(self.a, "other", "tree"))
-        await self.logs(other, "[WRN]", "tree")
+        self.assertIn("[WRN]", await self.logs(self.a, "with other", "'elsewhere'"))
+        await self.logs(other, "[WRN]", "'elsewhere'")
         await self.nobody_noticed(other)
 
     async def test_a_cloned_identity_is_refused_and_both_logs_name_it(self):
