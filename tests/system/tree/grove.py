@@ -24,8 +24,6 @@ class Grove(Playground):
         if not SHARDS and "--shards" not in extra:
             extra += ["--shards", str(SHARDS_IN_TURN[self.made % len(SHARDS_IN_TURN)])]
         self.made += 1
-        if "--tree-advertise" not in extra:  # where others find it when they have lost their parent
-            extra += ["--tree-advertise", at.tree_host if at else "127.0.0.1"]
         gateway = super().gateway(name, extra=extra, **options)
         if at:
             gateway.host, gateway.tree_host, gateway.within = at.host, at.tree_host, at.within

@@ -31,8 +31,8 @@ class Leaving(TreeTest):
             flow.begin()
             await flow.passes()
 
-    async def leaves(self, name):
-        """USR2; its client hears of it and goes on elsewhere, it ends with 0, and the rest is one tree."""
+    async def leaves(self, name, sent_on):
+        """USR2; so many children are sent on, its client hears of it and goes on elsewhere, it ends with 0, and the rest is one tree."""
         leaving, rest = self.gateways[name], [gateway for gateway in self.gateways.values() if gateway.name != name]
         told, moved = asyncio.Event(), asyncio.Event()
 
@@ -57,6 +57,7 @@ class Leaving(TreeTest):
         await asyncio.wait_for(told.wait(), 30)
         await asyncio.wait_for(moved.wait(), 60)
         self.assertEqual(0, await self.away(leaving.process.wait, 60))
+        self.assertEqual(sent_on, leaving.output().count("a child, is sent on to"))
         await self.whole(rest)
         await client.flush()
         await self.whole(rest)
@@ -74,13 +75,13 @@ class Leaving(TreeTest):
         self.assertEqual(0, self.orders.refused)
 
     async def test_a_leaf_leaves(self):
-        await self.leaves("l22")
+        await self.leaves("l22", 0)
 
     async def test_a_middle_one_leaves(self):
-        await self.leaves("m2")
+        await self.leaves("m2", 2)
 
     async def test_the_root_leaves(self):
-        await self.leaves("root")
+        await self.leaves("root", 1)  # to the other one, which stays to the end
 
 
 if __name__ == "__main__":
