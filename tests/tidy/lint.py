@@ -2,7 +2,7 @@
 """Runs clang-format and clang-tidy, both 14, over the repository.
 
     tests/tidy/lint.py format [--fix]     every C++ and C file against .clang-format
-    tests/tidy/lint.py tidy [build/dev]   every .cc of the rooms against .clang-tidy, with the flags of that build
+    tests/tidy/lint.py tidy [build/dev [FILE...]]   every .cc of the rooms, or these, against .clang-tidy, with that build's flags
 
 clang-tidy is slow, so a file that came out clean is remembered under the hash of all that went into the verdict: its
 own text, every project header that it reaches, its flags, the checks and the tool's version. The memory lives in
@@ -97,7 +97,7 @@ def forget_oldest():
         old.unlink()
 
 
-def check_tidy(build):
+def check_tidy(build, wanted=()):
     commands = ROOT / build / "compile_commands.json"
     if not commands.exists():
         print(f"{build}/compile_commands.json is missing; configure first: cmake --preset dev")
@@ -107,18 +107,21 @@ def check_tidy(build):
     for entry in json.loads(commands.read_text()):
         path = Path(entry["file"])
         name = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else ""
-        if rules.room_of(name) is None:
+        if rules.room_of(name) is None or (wanted and name not in wanted):
             continue
         arguments = [a for a in shlex.split(entry["command"]) if not re.search(r"ccache$|\.o$", a)]
         jobs.append((name, verdict_key(name, arguments, known, version)))
-    passed = failed = remembered = 0
+    unknown = sorted(set(wanted) - {name for name, _ in jobs})
+    for name in unknown:
+        print(f"{name}: no source file of a room")
+    passed, failed, remembered = 0, len(unknown), 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for name, ok, text, cached in pool.map(lambda job: lint_one(job[0], ROOT / build, job[1]), sorted(set(jobs))):
             passed, failed, remembered = passed + ok, failed + (not ok), remembered + cached
             if not ok:
                 print(text, flush=True)
     forget_oldest()
-    print(f"clang-tidy: {passed + failed} files, {remembered} of them unchanged since they came out clean")
+    print(f"clang-tidy: {passed + failed - len(unknown)} files, {remembered} of them unchanged since they came out clean")
     return conclude(passed, failed)
 
 
@@ -126,7 +129,7 @@ def main(arguments):
     if arguments[:1] == ["format"]:
         return check_format("--fix" in arguments)
     if arguments[:1] == ["tidy"]:
-        return check_tidy(Path(arguments[1] if len(arguments) > 1 else "build/dev"))
+        return check_tidy(Path(arguments[1] if len(arguments) > 1 else "build/dev"), arguments[2:])
     print(__doc__)
     return 2
 
