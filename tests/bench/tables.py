@@ -30,7 +30,7 @@ METRICS = {  # how a figure is called and written
     "define_us": ("splitting and defining it", work_text),
     "tree_mb": ("memory of one gateway", lambda v: f"{v:.1f} MB"),
     "first_bytes": ("first sync", bytes_text),
-    "same_bytes": ("reconnect, nothing changed", bytes_text),
+    "same_bytes": ("reconnect, nothing changed, the fuller way", bytes_text),
     "some_bytes": ("reconnect, 1 % changed", bytes_text),
     "resident_mb": ("resident", lambda v: f"{v:.1f} MB"),
     "bytes_each": ("memory of each", lambda v: f"{v:.0f} B" if v < 10_000 else f"{v / 1000:.1f} KB"),
