@@ -48,6 +48,14 @@ struct End : TcpHandler {
     }
 };
 
+/// Runs turns until `done`; the test fails if the loop has nothing left to wait for before that.  (The last thing that
+/// happens may well leave nothing.)
+inline void run_until(EventLoop& loop, const std::function<bool()>& done) {
+    bool more = true;
+    while (more && !done()) more = loop.run_turn();
+    REQUIRE(done());
+}
+
 /// A loop with a listener on a free port, and pairs of connected ends on demand.
 struct Loopback {
     EventLoop loop;
@@ -67,10 +75,8 @@ struct Loopback {
 
     std::string address() const { return join_address("127.0.0.1", listener.port()); }
 
-    /// Runs turns until `done`; the test fails if the loop has nothing left to wait for.
-    void run_until(const std::function<bool()>& done) {
-        while (!done()) REQUIRE(loop.run_turn());
-    }
+    /// The same with this loop.
+    void run_until(const std::function<bool()>& done) { io::run_until(loop, done); }
 
     /// The two sockets of a new connection: the one that dialled, the one that was accepted.
     std::pair<Socket, Socket> sockets() {

@@ -39,7 +39,7 @@ TEST_CASE("an address that is none is an error of the dial, not of the program",
     CAPTURE(address);
     EventLoop loop;
     Dialled dialled(loop, address);
-    while (!dialled.result) REQUIRE(loop.run_turn());
+    run_until(loop, [&] { return dialled.result.has_value(); });
     REQUIRE_FALSE(dialled.result->ok());
     CHECK(dialled.result->error().failure == IoFailure::address_invalid);
 }
@@ -109,7 +109,7 @@ TEST_CASE("a listener on every address takes IPv4 and shows it as such", "[gatew
         loop, "0.0.0.0", 0, {.accepted = [&](Socket socket) { accepted = std::move(socket); }, .failed = nullptr});
     REQUIRE(listener.ok());
     Dialled dialled(loop, join_address("127.0.0.1", listener.value().port()));
-    while (!accepted || !dialled.result) REQUIRE(loop.run_turn());
+    run_until(loop, [&] { return accepted && dialled.result; });
     CHECK(accepted->remote_address() == dialled.result->value().local_address());
     CHECK(accepted->remote_address().starts_with("127.0.0.1:"));
 }

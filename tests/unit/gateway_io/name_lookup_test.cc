@@ -125,7 +125,7 @@ NameAddresses find(NameQuery query) {
     {
         const NameLookup lookup(loop, std::move(query), [&](NameAddresses answer) { found = std::move(answer); });
         CHECK_FALSE(found);
-        while (!found) REQUIRE(loop.run_turn());
+        run_until(loop, [&] { return found.has_value(); });
     }
     return std::move(*found);
 }
