@@ -178,7 +178,6 @@ class PeerSession {
     Hello ours_;
     Hello theirs_;
     Welcome welcome_;
-    bool proof_sent_ = false;
     bool asked_ = false;  ///< ATTACH is out
     base::Instant started_;
     base::Instant last_heard_;
