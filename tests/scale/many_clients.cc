@@ -203,9 +203,8 @@ class Clients {
         } else if (line.starts_with("INFO ")) {
             if (!connection.open) send(connection, hello);
         } else if (line == "PONG") {
-            if (!connection.open) ++open_;
+            ++(connection.open ? pongs_ : open_);
             connection.open = true;
-            ++pongs_;
         } else if (line == "PING") {
             send(connection, "PONG\r\n");
         } else if (line.starts_with("MSG chat." + std::to_string(index) + " 1 ")) {

@@ -1,5 +1,6 @@
 """Config file, reload, signals, log, pid and ports files, as those who start `nats-server` expect them."""
 
+import contextlib
 import json
 import os
 import re
@@ -193,7 +194,15 @@ class ConfigTest(unittest.TestCase):
     def test_a_log_file_rotates_and_old_ones_go(self):
         server = self.server("log_file: nats.log\nlogfile_size_limit: 2000\nlogfile_max_num: 3\ndebug: true")
         log = server.folder / "nats.log"
-        server.wait_line = lambda pattern, seconds=10.0: wait_until(pattern, lambda: any(re.search(pattern, path.read_text()) for path in server.folder.glob("nats.log*")), seconds)
+
+        def logged(pattern):
+            for path in server.folder.glob("nats.log*"):
+                with contextlib.suppress(FileNotFoundError):  # it was renamed or removed just now
+                    if re.search(pattern, path.read_text()):
+                        return True
+            return False
+
+        server.wait_line = lambda pattern, seconds=10.0: wait_until(pattern, lambda: logged(pattern), seconds)
         server.start()
         address = json.loads((server.folder / f"nats-server_{server.pid}.ports").read_text())["nats"][0]
         host, port = address.removeprefix("nats://").rsplit(":", 1)
@@ -201,7 +210,7 @@ class ConfigTest(unittest.TestCase):
         def rotated():
             with socket.create_connection((host, int(port)), timeout=10) as client:
                 client.recv(1)
-            return any("Purged log file" in path.read_text() for path in server.folder.glob("nats.log*"))
+            return logged("Purged log file")
 
         wait_until("old logs are purged", rotated, 30)
         self.assertEqual(0, server.stop())

@@ -1,18 +1,23 @@
 """Durable messages between real gateways: the quickstart's scenario, counted."""
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import unittest
-from pathlib import Path
 
 import nats.errors
 from clients import EXAMPLES, Collector, Load, connect, publish_acked
 from servers import Playground, wait_until
 
 
-def bytes_under(folder):
-    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+def bytes_stored(gateway):
+    """In the files of its store that hold records. Others it writes while it opens, which may be after the gateway is ready."""
+    total = 0
+    for path in (gateway.folder / "data" / "store").glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # the store has removed it just now
+            total += path.stat().st_size if path.suffix in (".log", ".sst") else 0
+    return total
 
 
 class Durable(unittest.IsolatedAsyncioTestCase):
@@ -73,13 +78,13 @@ class Durable(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(sent, taken())
 
     async def test_the_middle_keeps_nothing_on_disk_for_the_others(self):
-        before = bytes_under(self.b.folder / "data")
+        before = bytes_stored(self.b)
         load = await asyncio.to_thread(Load, "pubsub", "--server", self.a.address, "--far-server", self.c.address, "--acks", "--window", 1000,
                                        "--subject", "orders", "--size", 512, "--count", 20_000, "--warm", 1000)
         seen = await asyncio.to_thread(load.go)
         self.assertEqual((20_000, 20_000), (seen["delivered"], seen["acked"]))
-        self.assertGreater(bytes_under(self.a.folder / "data"), 20_000 * 512 // 8)
-        self.assertLess(bytes_under(self.b.folder / "data") - before, 64 << 10)
+        self.assertGreater(bytes_stored(self.a), 20_000 * 512 // 8)
+        self.assertLess(bytes_stored(self.b) - before, 20_000, "a byte for each message and more")
 
     async def test_a_backlog_is_listed_and_goes_away(self):
         got = await Collector.on(await self.client(self.c), "orders.*")

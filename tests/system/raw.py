@@ -30,11 +30,14 @@ class Raw:
         self.socket.sendall(data)
 
     def line(self):
-        """The next line without its end; b"" when the server has closed."""
-        try:
-            return self.stream.readline().rstrip(b"\r\n")
-        except ConnectionError:
-            return b""
+        """The next line without its end, the server's PINGs left out (the first comes two seconds after CONNECT); b"" when the server has closed."""
+        while True:
+            try:
+                line = self.stream.readline().rstrip(b"\r\n")
+            except ConnectionError:
+                return b""
+            if line != b"PING":
+                return line
 
     def flush(self):
         """PING and PONG; returns the lines that came before the PONG."""
@@ -47,16 +50,14 @@ class Raw:
         while (line := self.line()) != wanted:
             if not line and not self.stream.peek(1):
                 raise AssertionError(f"closed before {wanted!r} came; before that: {lines[-3:]!r}")
-            if line != b"PING":
-                lines.append(line)
+            lines.append(line)
         return lines
 
     def rest(self):
-        """Everything up to the end of the connection, the server's PINGs left out."""
+        """Everything up to the end of the connection."""
         lines = []
         while line := self.line():
-            if line != b"PING":
-                lines.append(line)
+            lines.append(line)
         return lines
 
     def close(self):

@@ -50,7 +50,7 @@ class Scale(unittest.TestCase):
         before, cpu = gateway.resident_bytes(), gateway.cpu_seconds()
         many = ManyClients(gateway, count)
         self.addCleanup(many.close)
-        self.assertEqual(count, many.open)
+        self.assertEqual(count, many.ask("wait", count, "open"))
         each = (gateway.resident_bytes() - before) / count
         accept = (gateway.cpu_seconds() - cpu) / count
         talkers = (count + 1) // 2
@@ -70,13 +70,13 @@ class Scale(unittest.TestCase):
         self.playground.add(gateway).start()
         many = ManyClients(gateway, 300)
         self.addCleanup(many.close)
-        self.assertGreater(many.open, 100)
-        self.assertLess(many.open, 200)
-        gateway.wait_line(r"\[ERR\] .*too many open files")
+        gateway.wait_line(r"\[ERR\] .*too many open files", 60)
+        many.ask("wait", 101, "open")
         self.assertGreater(many.ask("chat", 50), 2000)
         self.assertEqual(1, gateway.output().count("too many open files"))
         # Places that become free go to those who wait.
-        inside = many.open
+        inside = many.ask("wait", 101, "open")
+        self.assertLess(inside, 200)
         self.assertEqual(50, many.ask("close", 50, "closed"))
         self.assertGreaterEqual(many.ask("wait", inside, "open"), inside)
         wait_until("it still serves", gateway.running)

@@ -131,6 +131,9 @@ class Server:
             self.process.wait()
             raise ServerFailed(f"{self.name} did not end within {STOP_SECONDS_MAX} s of TERM:\n{self.tail()}") from None
 
+    def release(self):
+        """It is not started again."""
+
     def cpu_seconds(self):
         """User and system time of the process so far, all its threads, to the nanosecond where the kernel has it."""
         nanoseconds = 0
@@ -149,8 +152,17 @@ class Server:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def reserve_port(host="127.0.0.1"):
+    """A socket bound to a port that nobody else gets as long as it is open, but who asks for that very port, such as a server that
+    dies and comes back there."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind((host, 0))
+    return holder
+
+
 class Gateway(Server):
-    """A treegate. After the first start it keeps its ports, so that clients and neighbours find it again."""
+    """A treegate. From the first start on it has its ports for itself, so that clients and neighbours find it again, and nobody else meanwhile."""
 
     host = tree_host = "127.0.0.1"  # where clients and where other gateways reach it
     within = ()  # the command that starts it somewhere else, such as in a network namespace
@@ -160,6 +172,17 @@ class Gateway(Server):
         self.binary = Path(binary or TREEGATE)
         self.join, self.durable, self.extra = list(join), list(durable), list(extra)
         self.port = self.tree_port = 0
+        self._reserved = []
+
+    def launch(self):
+        if not self.port and not self.within:
+            self._reserved = [reserve_port(self.host), reserve_port(self.tree_host)]
+            self.port, self.tree_port = (holder.getsockname()[1] for holder in self._reserved)
+        super().launch()
+
+    def release(self):
+        for holder in self._reserved:
+            holder.close()
 
     def command(self):
         command = [*self.within, self.binary, "--addr", self.host, "--port", self.port or -1, "--name", self.name, "--data-dir", self.folder / "data",
@@ -306,6 +329,7 @@ class Playground:
         found = []
         for server in self.servers:
             server.kill()
+            server.release()
             if server.log.exists() and (report := SANITIZER.search(server.log.read_text(errors="replace"))):
                 found.append(f"{server.name}: {report.group()}")
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -31,7 +31,12 @@ class Meetings(TreeTest):
         expected = sorted(gateway.name for gateway in gateways)
         for gateway, collector in zip(gateways, collectors):
             self.assertEqual(expected, sorted(await collector.until(len(expected), linger=0.05)), gateway.name)
-        self.assertEqual(expected, sorted(text for member in members for text in member.payloads))
+
+        def taken():
+            return sorted(text for member in members for text in member.payloads)
+
+        await self.until("each message has its taker", lambda: len(taken()) >= len(expected))
+        self.assertEqual(expected, taken())
 
     async def test_all_start_at_once_each_joining_the_next_one(self):
         """A ring of addresses; none of them leads anywhere at first."""

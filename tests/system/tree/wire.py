@@ -11,6 +11,8 @@ import struct
 import threading
 from collections import deque
 
+from servers import reserve_port
+
 ALL = "all"
 VOLATILE, DURABLE, CONTROL = "volatile", "durable", "control"  # routing/peer/lane.h
 LANE_FRAME = 0x10  # routing/peer/peer_message.h: the first frame of a connection that is a data lane; HELLO begins the control lane
@@ -32,7 +34,8 @@ class Wire:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
-        self.port = 0
+        self._reserved = reserve_port()  # also while it is cut
+        self.port = self._reserved.getsockname()[1]
         self._call(self._listen())
 
     @property
@@ -80,6 +83,7 @@ class Wire:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
         self.loop.close()
+        self._reserved.close()
 
     # ---- on the wire's own thread ----
 
@@ -88,7 +92,6 @@ class Wire:
 
     async def _listen(self):
         self.server = await asyncio.start_server(self._carry, "127.0.0.1", self.port, reuse_address=True)
-        self.port = self.server.sockets[0].getsockname()[1]
 
     async def _cut(self):
         self.is_cut = True
