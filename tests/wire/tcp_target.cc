@@ -9,10 +9,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "compat/nats_limits.h"
+
 namespace wire {
 
 TcpTarget::~TcpTarget() {
-    for (const auto& [client, socket] : sockets_) ::close(socket);
+    for (const auto& [client, connection] : connections_) ::close(connection.socket);
 }
 
 bool TcpTarget::connect(const std::string& client) {
@@ -29,12 +31,12 @@ bool TcpTarget::connect(const std::string& client) {
         ::close(socket);
         return false;
     }
-    sockets_[client] = socket;
+    connections_[client] = {socket, std::chrono::steady_clock::now()};
     return true;
 }
 
 void TcpTarget::send(const std::string& client, std::string_view bytes) {
-    const int socket = sockets_.at(client);
+    const int socket = connections_.at(client).socket;
     while (!bytes.empty()) {
         const ssize_t sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) continue;
@@ -44,7 +46,7 @@ void TcpTarget::send(const std::string& client, std::string_view bytes) {
 }
 
 WireTarget::Received TcpTarget::receive(const std::string& client, std::string& buffer) {
-    const int socket = sockets_.at(client);
+    const int socket = connections_.at(client).socket;
     pollfd waiting{socket, POLLIN, 0};
     const int ready = ::poll(&waiting, 1, static_cast<int>(answer_wait_max.count()));
     if (ready <= 0) return Received::nothing;
@@ -56,10 +58,16 @@ WireTarget::Received TcpTarget::receive(const std::string& client, std::string& 
 }
 
 void TcpTarget::hang_up(const std::string& client) {
-    const auto socket = sockets_.find(client);
-    if (socket == sockets_.end()) return;
-    ::close(socket->second);
-    sockets_.erase(socket);
+    const auto connection = connections_.find(client);
+    if (connection == connections_.end()) return;
+    ::close(connection->second.socket);
+    connections_.erase(connection);
+}
+
+bool TcpTarget::may_be_pinged(const std::string& client) const {
+    const auto connection = connections_.find(client);
+    return connection != connections_.end() &&
+           std::chrono::steady_clock::now() - connection->second.since >= compat::first_ping_interval;
 }
 
 }  // namespace wire

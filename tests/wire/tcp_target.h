@@ -11,7 +11,7 @@
 namespace wire {
 
 /// How long a server may take for an answer.  Only a wrong server makes anybody wait so long.
-inline constexpr std::chrono::milliseconds answer_wait_max{5000};
+inline constexpr std::chrono::milliseconds answer_wait_max{15000};
 
 class TcpTarget : public WireTarget {
   public:
@@ -25,11 +25,17 @@ class TcpTarget : public WireTarget {
     void send(const std::string& client, std::string_view bytes) override;
     Received receive(const std::string& client, std::string& buffer) override;
     void hang_up(const std::string& client) override;
+    [[nodiscard]] bool may_be_pinged(const std::string& client) const override;
 
   private:
+    struct Connection {
+        int socket = -1;
+        std::chrono::steady_clock::time_point since;
+    };
+
     std::string host_;
     std::uint16_t port_;
-    std::map<std::string, int> sockets_;
+    std::map<std::string, Connection> connections_;
 };
 
 }  // namespace wire

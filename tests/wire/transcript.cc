@@ -231,8 +231,10 @@ class Runner {
             }
             case WireEntry::Kind::expect_closed: {
                 WireTarget::Received received = WireTarget::Received::bytes;
-                while (received == WireTarget::Received::bytes && client.buffer.empty())
+                while (received == WireTarget::Received::bytes && client.buffer.empty()) {
                     received = target_.receive(entry.client, client.buffer);
+                    drop_ping(entry.client, client, 0);
+                }
                 if (!client.buffer.empty()) return "the end was expected, got: " + readable(client.buffer);
                 if (received != WireTarget::Received::closed) return "the connection stays open";
                 target_.hang_up(entry.client);
@@ -268,6 +270,10 @@ class Runner {
             const auto found = std::find_if(left.begin(), left.end(), [&](const WireEntry* entry) {
                 return matches_at(*entry, client.buffer, at);
             });
+            if (found == left.end() && drop_ping(entries[from].client, client, at)) {
+                receive(entries[from].client, client, total);
+                continue;
+            }
             if (found == left.end())
                 return "expected: " + readable(left.front()->bytes) +
                        "\n  got:      " + readable(client.buffer.substr(std::min(at, client.buffer.size())));
@@ -285,12 +291,22 @@ class Runner {
     }
 
     std::string take_line(const std::string& name, Client& client) {
-        while (client.buffer.find('\n') == std::string::npos)
+        while (drop_ping(name, client, 0) || client.buffer.find('\n') == std::string::npos)
             if (target_.receive(name, client.buffer) != WireTarget::Received::bytes) break;
         const std::size_t end = std::min(client.buffer.find('\n'), client.buffer.size() - 1) + 1;
         std::string line = client.buffer.substr(0, end);
         client.buffer.erase(0, end);
         return line;
+    }
+
+    // A server's first PING comes by itself, seconds after CONNECT; on a slow machine a transcript that is about
+    // something else may still be at play.
+    bool drop_ping(const std::string& name, Client& client, std::size_t at) {
+        constexpr std::string_view ping = "PING\r\n";
+        if (time_passes(transcript_.options) || !target_.may_be_pinged(name)) return false;
+        if (at > client.buffer.size() || client.buffer.compare(at, ping.size(), ping) != 0) return false;
+        client.buffer.erase(at, ping.size());
+        return true;
     }
 
     // Asks every client that is still there for a PONG: anything before it is something nobody expected.
@@ -300,6 +316,7 @@ class Runner {
             target_.send(name, "PING\r\n");
             constexpr std::string_view pong = "PONG\r\n";
             receive(name, client, pong.size());
+            if (drop_ping(name, client, 0)) receive(name, client, pong.size());
             if (std::string_view(client.buffer).substr(0, pong.size()) != pong)
                 return "client '" + name + "' got more than was told: " + readable(client.buffer);
         }

@@ -54,6 +54,8 @@ class WireTarget {
     virtual Received receive(const std::string& client, std::string& buffer) = 0;
     /// Closes the connection from the client's side.
     virtual void hang_up(const std::string& client) = 0;
+    /// Whether this connection is so old that its server may have sent the first PING, which no transcript tells of.
+    [[nodiscard]] virtual bool may_be_pinged(const std::string& /*client*/) const { return false; }
 };
 
 /// Keys of INFO that differ from one server to the next: who it is, which program and where it runs, and what only one
