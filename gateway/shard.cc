@@ -291,23 +291,21 @@ void Shard::publish_one(Client& from, const compat::Publish& said, const routing
 
 /// False: Node cannot tell yet who gets it; it is to be kept and published again.
 bool Shard::publish(Client& from, const MessageView& message, const routing::Router::Glance* glance) {
-    const routing::node::Scope* within =
-        message.header_bytes == 0 || node_ == nullptr ? nullptr : node_->scope(message.headers());
     Route& route = router_.route(message.account, message.subject, glance);
     if (tree_ != nullptr && tree_->subject_class().is_durable(route, message.account, message.subject)) {
         return publish_durable(from, message);
     }
-    if (tree_mail_ != nullptr && message.header_bytes != 0 && tree_mail_->is_targeted(message.headers())) {
-        tree_mail_->publish_within(message, from.connection, from.session.echo());
-        rest_while_mail_is_full(from);
-        return true;
+    const routing::node::Scope* within = nullptr;
+    if (tree_ != nullptr && message.header_bytes != 0) {
+        const auto known = tree_->scope(message.headers(), from.connection);
+        if (!known) return false;
+        within = *known;
     }
     const std::uint32_t takers = fan_out(route, message, &from, within);
     bool remote = false;
-    if (tree_ != nullptr && (!route.gateways.empty() || !picks_.empty() || tree_->may_be_reply(message.subject))) {
-        const auto sent = within == nullptr
-                              ? tree_->publish_volatile(message, route, picks_, from.connection, takers == 0, now_)
-                              : node_->publish_within(*within, message, route, picks_, from.connection, now_);
+    if (tree_ != nullptr &&
+        (within != nullptr || !route.gateways.empty() || !picks_.empty() || tree_->may_be_reply(message.subject))) {
+        const auto sent = tree_->publish_volatile(message, route, picks_, within, from.connection, takers == 0, now_);
         remote = sent != routing::node::Remote::nobody;
         if (links_full_) rest(from, stall_ms_max);
         if (node_ == nullptr) rest_while_mail_is_full(from);

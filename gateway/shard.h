@@ -266,7 +266,7 @@ class Shard final {
     void hear_tree(const TreeMail& mail);
     void serve_sibling(routing::ShardIndex from, const TreeMail& mail, base::ByteView& in);
     void publish_for_sibling(routing::ShardIndex from, const TreeMail& mail);
-    void publish_within_for_sibling(routing::ShardIndex from, const TreeMail& mail);
+    void tell_scope(std::string_view lines);
     void publish_durable_for_sibling(routing::ShardIndex from, const TreeMail& mail);
     void resume_at_sibling(routing::ConnectionId connection);
     void answer(routing::ShardIndex to, TreeMailKind kind, routing::ConnectionId connection,
@@ -409,7 +409,6 @@ class Shard final {
     std::vector<std::uint64_t> tails_;       // of this round's delivery queues, by sibling
     routing::ConnectionId mail_source_ = 0;  // whose message from a sibling is being delivered; 0: none
     bool mail_trusted_ = false;              // DeliveryMail::trusted of it
-    bool mail_echo_ = true;                  // ... and whether that connection gets its own messages
     routing::node::Node* node_ = nullptr;    // the tree shard's
     std::unique_ptr<NodeSide> node_side_;    // the tree shard's
     std::unique_ptr<TreeByMail> tree_mail_;  // of the others

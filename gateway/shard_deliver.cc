@@ -29,7 +29,7 @@ std::uint32_t Shard::fan_out(Route& route, const MessageView& message, Client* f
     picks_.clear();
     const bool here = within == nullptr || within->here();
     const routing::ConnectionId source = from == nullptr ? mail_source_ : from->connection;
-    const bool echo = from == nullptr ? mail_echo_ : from->session.echo();
+    const bool echo = from == nullptr || from->session.echo();
     std::uint32_t takers = 0;
     if (here) {
         takers = deliver_plain(route, message, from);
@@ -42,10 +42,7 @@ std::uint32_t Shard::fan_out(Route& route, const MessageView& message, Client* f
         routing::PickRequest request;
         if (!echo) request.excluded_connection = source;
         request.gateways = tree_ != nullptr;
-        if (within != nullptr) {
-            request.local = request.shards = here;
-            request.only_gateways = &within->gateways;
-        }
+        if (within != nullptr) within->narrow(request);
         if (pick_group(route.groups[i], request, message, from, i)) ++takers;
     }
     if (outgoing_any_) mail_siblings(message, source, echo, false);

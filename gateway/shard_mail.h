@@ -20,6 +20,7 @@
 #include "gateway/mail_queue.h"
 #include "routing/base/bytes.h"
 #include "routing/node/subject_class.h"
+#include "routing/node/targeting.h"
 #include "routing/router.h"
 #include "routing/types.h"
 
@@ -46,6 +47,8 @@ struct TreeNews {
     std::vector<std::pair<routing::GatewayIndex, std::uint16_t>> distances;  ///< see Router::set_distance
     std::optional<bool> syncing;                                             ///< see NodeHost::syncing
     std::optional<routing::node::SubjectClass> subject_class;  ///< and all that overlaps it is to be subscribed again
+    bool scopes_changed = false;                               ///< before these: see NodeHost::scopes_changed
+    std::vector<std::pair<std::string, routing::node::Scope>> scopes;  ///< by their lines: see Node::scope_of
 };
 
 /// What a shard's own interest has become (a weight of 0 takes it away), and from the tree shard what it heard.

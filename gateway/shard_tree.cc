@@ -224,8 +224,9 @@ void Shard::serve_sibling(routing::ShardIndex from, const TreeMail& mail, base::
     switch (mail.kind) {
         case TreeMailKind::publish:
             return publish_for_sibling(from, mail);
-        case TreeMailKind::publish_within:
-            return publish_within_for_sibling(from, mail);
+        case TreeMailKind::scope:
+            tell_scope(mail.message.body);
+            return answer(from, TreeMailKind::resume, mail.connection);
         case TreeMailKind::publish_durable:
             return publish_durable_for_sibling(from, mail);
         case TreeMailKind::request_waits:
@@ -254,9 +255,13 @@ void Shard::serve_sibling(routing::ShardIndex from, const TreeMail& mail, base::
     BASE_CHECK(false);
 }
 
-/// Sends a sibling's message to other gateways.  A member that it picked and that left meanwhile is picked again.
+/// Sends a sibling's message to other gateways.  A member that it picked and that left meanwhile (or may not get it any
+/// more) is picked again.
 void Shard::publish_for_sibling(routing::ShardIndex from, const TreeMail& mail) {
     const MessageView& message = mail.message;
+    const routing::node::Scope* within = message.header_bytes == 0 ? nullptr : node_->scope(message.headers());
+    routing::PickRequest request;
+    if (within != nullptr) within->narrow(request);
     Route& route = router_.route(message.account, message.subject);
     tails_ready_ = false;
     picks_.clear();
@@ -272,20 +277,20 @@ void Shard::publish_for_sibling(routing::ShardIndex from, const TreeMail& mail) 
         const auto member =
             std::find_if(group->remote.begin(), group->remote.end(), [&](const routing::RemoteMember& candidate) {
                 return candidate.kind == routing::RemoteMember::Kind::gateway && candidate.index == pick.gateway &&
-                       candidate.reachable;
+                       candidate.reachable && (within == nullptr || within->has(pick.gateway));
             });
         if (member != group->remote.end()) {
             picks_.push_back({index, static_cast<std::uint32_t>(member - group->remote.begin())});
             continue;
         }
         const std::size_t picked = picks_.size();
-        if (pick_group(*group, {}, message, nullptr, index))
+        if (pick_group(*group, request, message, nullptr, index))
             taken = true;
         else if (picks_.size() == picked)
             ++counters_.dropped;
     }
     if (outgoing_any_) mail_siblings(message, mail.connection, true, false);
-    const auto remote = node_->publish_volatile(message, route, picks_, mail.connection, now_);
+    const auto remote = tree_->publish_volatile(message, route, picks_, within, mail.connection, false, now_);
     mail_source_ = 0;
     if (links_full_)
         post_->channel(options_.index, from).stalls.send({mail.connection, stall_ms_max}, sizeof(StallMail));
@@ -293,23 +298,9 @@ void Shard::publish_for_sibling(routing::ShardIndex from, const TreeMail& mail) 
     finish_deliveries();
 }
 
-/// Routes a sibling's message whose headers name gateways, for this gateway's subscribers too.
-void Shard::publish_within_for_sibling(routing::ShardIndex from, const TreeMail& mail) {
-    const MessageView& message = mail.message;
-    const routing::node::Scope* within = node_->scope(message.headers());
-    Route& route = router_.route(message.account, message.subject);
-    mail_source_ = mail.connection;
-    mail_echo_ = mail.echo;
-    const bool taken = fan_out(route, message, nullptr, within) != 0;
-    mail_source_ = 0;
-    mail_echo_ = true;
-    const auto remote = within == nullptr
-                            ? node_->publish_volatile(message, route, picks_, mail.connection, now_)
-                            : node_->publish_within(*within, message, route, picks_, mail.connection, now_);
-    if (links_full_)
-        post_->channel(options_.index, from).stalls.send({mail.connection, stall_ms_max}, sizeof(StallMail));
-    if (!taken && remote == Remote::nobody) refuse_at_sibling(from, mail.connection, message);
-    finish_deliveries();
+/// Tells the siblings where a message with these lines in its headers may go.
+void Shard::tell_scope(std::string_view lines) {
+    news()->scopes.emplace_back(lines, node_->scope_of(lines));
 }
 
 /// Takes a sibling's durable message over, or keeps it (and what follows it on that connection) until Node can.
@@ -338,6 +329,9 @@ void Shard::resume_at_sibling(routing::ConnectionId connection) {
         for (auto& waiting = parked->second; !waiting.empty(); waiting.pop_front()) {
             const MessageView message = waiting.front().view();
             if (!node_->subject_class().is_durable(message.account, message.subject)) {
+                // It is not to wait for its scope: others follow it.
+                base::Bytes lines;
+                if (routing::node::find_targeting(message.headers(), lines)) tell_scope(lines);
                 answer(home, TreeMailKind::publish_again, connection, message);
                 continue;
             }

@@ -17,6 +17,11 @@ void TreeByMail::take(const TreeNews& news) {
     }
     if (news.syncing) syncing_ = *news.syncing;
     if (news.subject_class) class_ = *news.subject_class;
+    if (news.scopes_changed) scopes_.clear();
+    for (const auto& [lines, scope] : news.scopes) {
+        if (scopes_.size() >= routing::node::scopes_max) scopes_.clear();
+        scopes_.insert_or_assign(lines, scope);
+    }
 }
 
 void TreeByMail::send(TreeMailKind kind, ConnectionId connection, SubscriberId subscriber, std::uint64_t ticket,
@@ -31,9 +36,19 @@ void TreeByMail::send(TreeMailKind kind, ConnectionId connection, SubscriberId s
     append_tree_mail(out_(), mail_);
 }
 
+std::optional<const routing::node::Scope*> TreeByMail::scope(base::ByteView headers, ConnectionId publisher) {
+    if (!routing::node::find_targeting(headers, lines_)) return nullptr;
+    const auto found = scopes_.find(lines_);
+    if (found != scopes_.end()) return &found->second;
+    MessageView asked;
+    asked.body = lines_;
+    send(TreeMailKind::scope, publisher, 0, 0, asked);
+    return std::nullopt;
+}
+
 Remote TreeByMail::publish_volatile(const MessageView& message, routing::Route& route,
-                                    std::span<const routing::node::GroupPick> picks, ConnectionId publisher, bool alone,
-                                    base::Instant /*now*/) {
+                                    std::span<const routing::node::GroupPick> picks, const routing::node::Scope* within,
+                                    ConnectionId publisher, bool alone, base::Instant /*now*/) {
     mail_.kind = TreeMailKind::publish;
     mail_.connection = publisher;
     mail_.alone = alone;
@@ -46,16 +61,7 @@ Remote TreeByMail::publish_volatile(const MessageView& message, routing::Route& 
     }
     mail_.message = message;
     append_tree_mail(out_(), mail_);
-    return route.gateways.empty() && picks.empty() ? Remote::asked : Remote::sent;
-}
-
-void TreeByMail::publish_within(const MessageView& message, ConnectionId publisher, bool echo) {
-    TreeMail mail;
-    mail.kind = TreeMailKind::publish_within;
-    mail.connection = publisher;
-    mail.echo = echo;
-    mail.message = message;
-    append_tree_mail(out_(), mail);
+    return within != nullptr || (route.gateways.empty() && picks.empty()) ? Remote::asked : Remote::sent;
 }
 
 bool TreeByMail::hold_request(ConnectionId connection, base::Instant /*now*/) {

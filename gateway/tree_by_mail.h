@@ -4,6 +4,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -29,13 +31,13 @@ class TreeByMail final : public TreeSide {
     [[nodiscard]] bool may_be_reply(std::string_view subject) const override {
         return !reachable_.empty() && class_.is_inbox(subject);
     }
-    /// Says `asked` for a reply to an inbox that may be elsewhere: the tree shard finds out.
+    [[nodiscard]] std::optional<const routing::node::Scope*> scope(base::ByteView headers,
+                                                                   routing::ConnectionId publisher) override;
+    /// Says `asked` where the tree shard has to find out: a reply to an inbox that may be elsewhere, or a scope.
     routing::node::Remote publish_volatile(const routing::MessageView& message, routing::Route& route,
                                            std::span<const routing::node::GroupPick> picks,
-                                           routing::ConnectionId publisher, bool alone, base::Instant now) override;
-    /// True if the message's headers name gateways; then publish_within() is to route it.
-    [[nodiscard]] bool is_targeted(base::ByteView headers) { return routing::node::find_targeting(headers, lines_); }
-    void publish_within(const routing::MessageView& message, routing::ConnectionId publisher, bool echo);
+                                           const routing::node::Scope* within, routing::ConnectionId publisher,
+                                           bool alone, base::Instant now) override;
     [[nodiscard]] bool hold_request(routing::ConnectionId connection, base::Instant now) override;
     void connection_closed(routing::ConnectionId connection) override;
     /// Says `taken` always; what else comes of it comes by mail.
@@ -54,8 +56,9 @@ class TreeByMail final : public TreeSide {
     routing::node::SubjectClass class_;
     std::set<routing::GatewayIndex> reachable_;  // other gateways
     bool syncing_ = false;
-    TreeMail mail_;      // scratch
-    std::string lines_;  // scratch
+    std::map<std::string, routing::node::Scope, std::less<>> scopes_;  // by their lines, as Node has them
+    TreeMail mail_;                                                    // scratch
+    std::string lines_;                                                // scratch
 };
 
 }  // namespace gateway

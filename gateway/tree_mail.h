@@ -1,8 +1,8 @@
 // What a shard and the tree shard tell each other about the tree side: records of their delivery queues, so that they
 // keep their place among the messages and count against the same bound.
 //
-//     shard -> tree shard   publish, publish_within, publish_durable, request_waits, closed, subscribe, unsubscribe,
-//     lost, taken tree shard -> shard   deliver_queued, publish_again, hold, resume, refuse, refuse_held
+//     shard -> tree shard   publish, scope, publish_durable, request_waits, closed, subscribe, unsubscribe, lost, taken
+//     tree shard -> shard   deliver_queued, publish_again, hold, resume, refuse, refuse_held
 //
 // Leaves to others: what is to be done (gateway/tree_by_mail there, gateway/tree_desk on the tree shard).
 #pragma once
@@ -22,8 +22,9 @@ namespace gateway {
 
 enum class TreeMailKind : std::uint8_t {
     // To the tree shard.
-    publish,         ///< `message` of `connection` for other gateways: `picks`, and whoever else there wants it plainly
-    publish_within,  ///< `message` of `connection`, whose headers name gateways: it is routed there as a whole
+    publish,  ///< `message` of `connection` for other gateways: `picks`, and whoever else there wants it plainly
+    scope,    ///< `connection` holds a message whose headers name gateways, in the lines that are `message`'s body: say
+              ///< in TreeNews where it may go, and resume it
     publish_durable,  ///< `message` of `connection`
     request_waits,    ///< a request of `connection` found nobody while syncing: resume or refuse_held it
     closed,           ///< `connection` is gone
@@ -48,7 +49,6 @@ struct TreeMail {
     };
     TreeMailKind kind = TreeMailKind::publish;
     routing::ConnectionId connection = 0;
-    bool echo = true;    ///< publish_within: `connection` gets its own messages
     bool alone = false;  ///< publish: nobody took it yet, so it is to be refused if no gateway does
     routing::queue::SubscriberId subscriber = 0;
     std::uint64_t ticket = 0;
@@ -59,7 +59,7 @@ struct TreeMail {
 inline void append_tree_mail(base::Bytes& out, const TreeMail& mail) {
     out.push_back(static_cast<char>(MailKind::tree));
     out.push_back(static_cast<char>(mail.kind));
-    out.push_back(static_cast<char>((mail.alone ? 1 : 0) | (mail.echo ? 2 : 0)));
+    out.push_back(mail.alone ? '\1' : '\0');
     base::append_varint(out, mail.connection);
     base::append_varint(out, mail.subscriber);
     base::append_varint(out, mail.ticket);
@@ -75,8 +75,7 @@ inline void append_tree_mail(base::Bytes& out, const TreeMail& mail) {
 inline void read_tree_mail(base::ByteView& in, TreeMail& mail) {
     BASE_CHECK(in.size() > 3 && static_cast<MailKind>(in[0]) == MailKind::tree);
     mail.kind = static_cast<TreeMailKind>(in[1]);
-    mail.alone = (in[2] & 1) != 0;
-    mail.echo = (in[2] & 2) != 0;
+    mail.alone = in[2] != 0;
     in.remove_prefix(3);
     std::uint64_t picks = 0;
     bool good = base::read_varint(in, mail.connection) && base::read_varint(in, mail.subscriber) &&

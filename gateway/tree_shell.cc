@@ -168,6 +168,12 @@ void TreeShell::gateway_reachable(routing::GatewayIndex gateway, bool reachable)
 void TreeShell::gateway_distance(routing::GatewayIndex gateway, std::uint16_t distance) {
     if (auto* news = shard_.news()) news->distances.emplace_back(gateway, distance);
 }
+void TreeShell::scopes_changed() {
+    if (auto* news = shard_.news()) {
+        news->scopes_changed = true;
+        news->scopes.clear();  // who waits for one asks again
+    }
+}
 void TreeShell::syncing(bool syncing) {
     if (auto* news = shard_.news()) news->syncing = syncing;
 }

@@ -70,6 +70,7 @@ class TreeShell final : public routing::node::NodeHost {
                           std::string_view queue, std::uint32_t weight) override;
     void gateway_reachable(routing::GatewayIndex gateway, bool reachable) override;
     void gateway_distance(routing::GatewayIndex gateway, std::uint16_t distance) override;
+    void scopes_changed() override;
     void syncing(bool syncing) override;
     void pause_publishers(bool pause) override;
     void identity_changed(std::uint64_t incarnation, routing::Prime prime, base::WallMillis claimed_at) override;

@@ -2,6 +2,7 @@
 // shards ask it by mail (gateway/tree_by_mail), with a copy of what they need to decide at once.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -21,11 +22,16 @@ class TreeSide {
     [[nodiscard]] virtual const routing::node::SubjectClass& subject_class() const = 0;
     /// See Node::may_be_reply.
     [[nodiscard]] virtual bool may_be_reply(std::string_view subject) const = 0;
-    /// See Node::publish_volatile.  `alone`: nobody of this gateway took it, so that who hears later that nobody else
-    /// did refuses it.
+    /// See Node::scope.  None: it is not known here yet, and `publisher`, which is to hold the message until then, is
+    /// resumed when it is.
+    [[nodiscard]] virtual std::optional<const routing::node::Scope*> scope(base::ByteView headers,
+                                                                           routing::ConnectionId publisher) = 0;
+    /// See Node::publish_volatile, and Node::publish_within if there is a scope.  `alone`: nobody of this gateway took
+    /// it, so that who hears later that nobody else did refuses it.
     virtual routing::node::Remote publish_volatile(const routing::MessageView& message, routing::Route& route,
                                                    std::span<const routing::node::GroupPick> picks,
-                                                   routing::ConnectionId publisher, bool alone, base::Instant now) = 0;
+                                                   const routing::node::Scope* within, routing::ConnectionId publisher,
+                                                   bool alone, base::Instant now) = 0;
     /// See Node.
     [[nodiscard]] virtual bool hold_request(routing::ConnectionId connection, base::Instant now) = 0;
     virtual void connection_closed(routing::ConnectionId connection) = 0;
@@ -44,11 +50,16 @@ class NodeSide final : public TreeSide {
 
     [[nodiscard]] const routing::node::SubjectClass& subject_class() const override { return node_.subject_class(); }
     [[nodiscard]] bool may_be_reply(std::string_view subject) const override { return node_.may_be_reply(subject); }
+    [[nodiscard]] std::optional<const routing::node::Scope*> scope(base::ByteView headers,
+                                                                   routing::ConnectionId /*publisher*/) override {
+        return node_.scope(headers);
+    }
     routing::node::Remote publish_volatile(const routing::MessageView& message, routing::Route& route,
                                            std::span<const routing::node::GroupPick> picks,
-                                           routing::ConnectionId publisher, bool /*alone*/,
-                                           base::Instant now) override {
-        return node_.publish_volatile(message, route, picks, publisher, now);
+                                           const routing::node::Scope* within, routing::ConnectionId publisher,
+                                           bool /*alone*/, base::Instant now) override {
+        return within == nullptr ? node_.publish_volatile(message, route, picks, publisher, now)
+                                 : node_.publish_within(*within, message, route, picks, publisher, now);
     }
     [[nodiscard]] bool hold_request(routing::ConnectionId connection, base::Instant now) override {
         return node_.hold_request(connection, now);

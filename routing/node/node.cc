@@ -185,7 +185,7 @@ void Node::remote_interest(GatewayIndex gateway, std::string_view account, std::
 void Node::reachable(GatewayIndex gateway, bool reachable, std::uint64_t boot) {
     if (router_.reachable(gateway) != reachable) reachable ? ++reachable_count_ : --reachable_count_;
     router_.set_reachable(gateway, reachable);
-    scopes_.clear();
+    forget_scopes();
     host_.gateway_reachable(gateway, reachable);
     std::uint64_t& known = boots_[gateway];
     const bool restarted = known != 0 && boot != 0 && known != boot;
@@ -221,7 +221,7 @@ void Node::forgotten(GatewayIndex gateway) {
 }
 
 void Node::ways_changed() {
-    scopes_.clear();
+    forget_scopes();
     watch_.look_again();
     for (GatewayIndex gateway = 1; gateway < registry_.size(); ++gateway) {
         if (!tree_->is_reachable(gateway)) continue;

@@ -166,6 +166,8 @@ class Node final : private peer::TreeEvents {
     /// Where a message with these headers may go (targeting.h); null: wherever it is wanted.  Borrowed until the next
     /// call into Node.  Cost: one search through the headers where there is no such header.
     [[nodiscard]] const Scope* scope(base::ByteView headers);
+    /// The same for what find_targeting() found in them.  For those who keep scopes until NodeHost::scopes_changed().
+    [[nodiscard]] const Scope& scope_of(std::string_view lines);
     /// As publish_volatile, for a message with a scope: `picks` were made within it.
     Remote publish_within(const Scope& scope, const MessageView& message, const Route& route,
                           std::span<const GroupPick> picks, ConnectionId publisher, base::Instant now);
@@ -280,7 +282,7 @@ class Node final : private peer::TreeEvents {
     void durable_filters_changed() override;
     void reachable(GatewayIndex gateway, bool reachable, std::uint64_t boot) override;
     void ways_changed() override;
-    void described(GatewayIndex) override { scopes_.clear(); }
+    void described(GatewayIndex) override { forget_scopes(); }
     void forgotten(GatewayIndex gateway) override;
     void syncing_changed(bool syncing) override;
     void deliver(const peer::VolatileDelivery& delivery) override;
@@ -302,6 +304,7 @@ class Node final : private peer::TreeEvents {
     Remote send(const MessageView& message, TargetSetId targets, std::uint8_t flags);
     Remote publish_to_inbox(const MessageView& message, TargetSet targets, ConnectionId publisher);
     [[nodiscard]] Scope make_scope(std::string_view lines);
+    void forget_scopes();
     void narrow(const MessageView& message, TargetSet& targets);
     void show_trace(base::ByteView trace, MessageView& message);
     TargetSetId reply_target(GatewayIndex gateway, AccountId account);

@@ -70,6 +70,8 @@ class NodeHost : public peer::TreeHost {
     virtual void gateway_reachable(GatewayIndex /*gateway*/, bool /*reachable*/) {}
     /// See Router::set_distance.
     virtual void gateway_distance(GatewayIndex /*gateway*/, std::uint16_t /*distance*/) {}
+    /// What Node::scope_of() said may no longer be so.
+    virtual void scopes_changed() {}
     /// Some link's first sync has begun, or all have ended: meanwhile requests that find nobody are held.
     virtual void syncing(bool /*syncing*/) {}
 

@@ -102,13 +102,23 @@ Remote Node::publish_volatile(const MessageView& message, const TargetSet& targe
 
 const Scope* Node::scope(base::ByteView headers) {
     if (!find_targeting(headers, scope_lines_)) return nullptr;
-    auto found = scopes_.find(scope_lines_);
+    const Scope& found = scope_of(scope_lines_);
+    counters_.targeting_malformed += found.malformed ? 1 : 0;
+    return &found;
+}
+
+const Scope& Node::scope_of(std::string_view lines) {
+    auto found = scopes_.find(lines);
     if (found == scopes_.end()) {
         if (scopes_.size() >= scopes_max) scopes_.clear();
-        found = scopes_.emplace(scope_lines_, make_scope(scope_lines_)).first;
+        found = scopes_.emplace(std::string(lines), make_scope(lines)).first;
     }
-    counters_.targeting_malformed += found->second.malformed ? 1 : 0;
-    return &found->second;
+    return found->second;
+}
+
+void Node::forget_scopes() {
+    scopes_.clear();
+    host_.scopes_changed();
 }
 
 Scope Node::make_scope(std::string_view lines) {
@@ -406,10 +416,7 @@ void Node::pick_again(Outgoing& outgoing) {
     const std::string_view group_name = outgoing.group;
     PickRequest request;
     request.excluded_gateway = outgoing.gateway;
-    if (const Scope* within = message.header_bytes == 0 ? nullptr : scope(message.headers())) {
-        request.local = request.shards = within->here();
-        request.only_gateways = &within->gateways;
-    }
+    if (const Scope* within = message.header_bytes == 0 ? nullptr : scope(message.headers())) within->narrow(request);
     const Route& route = router_.route(message.account, message.subject);
     const RouteGroup* group = route.find_group(group_name);
     Pick pick = group == nullptr ? Pick{} : routing::pick(*group, request, prng_);

@@ -70,6 +70,11 @@ struct Scope {
     [[nodiscard]] bool has(GatewayIndex gateway) const { return gateway < gateways.size() && gateways[gateway]; }
     [[nodiscard]] bool bars(GatewayIndex gateway) const { return gateway < barred.size() && barred[gateway]; }
     [[nodiscard]] bool here() const { return has(gateway_self); }
+    /// Keeps a choice among a queue group's members within this scope.  Borrows: this, as long as `request` is used.
+    void narrow(PickRequest& request) const {
+        request.local = request.shards = here();
+        request.only_gateways = &gateways;
+    }
 };
 
 }  // namespace routing::node

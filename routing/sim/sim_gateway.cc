@@ -470,10 +470,7 @@ bool SimGateway::route(ConnectionId connection, const Publish& publish) {
         ++takers;
     }
     PickRequest request;
-    if (within != nullptr) {
-        request.local = within->here();
-        request.only_gateways = &within->gateways;
-    }
+    if (within != nullptr) within->narrow(request);
     std::vector<node::GroupPick> picks;
     for (std::uint32_t i = 0; i < route.groups.size(); ++i) {
         const Pick pick = routing::pick(route.groups[i], request, prng_);

@@ -91,6 +91,31 @@ class Tree(unittest.IsolatedAsyncioTestCase):
                     collector.payloads.clear()
                     collector.messages.clear()
 
+    async def test_messages_with_and_without_such_headers_keep_their_order(self):
+        members = dict(zip("abc", [await Collector.on(await self.client(gateway), "mixed.*", "workers") for gateway in self.row]))
+        plain = dict(zip("abc", await self.everywhere("mixed.*")))
+        publishers = [await self.client(self.a) for _ in range(4)]  # some on another event loop than the tree's
+        kinds = [("abc", None), ("ac", {"Tree-To": "region=eu"}), ("ab", {"Tree-Forbid": "gateway=c"}), ("b", {"Tree-To": "gateway=b"}), ("", {"Tree-To": "?"})]
+        sent = {name: [[] for _ in publishers] for name in "abc"}
+        for n in range(200):
+            wanted, headers = kinds[n % len(kinds)]
+            for which, publisher in enumerate(publishers):
+                await publisher.publish(f"mixed.{n % 3}", f"{which} {n}".encode(), headers=headers)
+                for name in wanted:
+                    sent[name][which].append(n)
+
+        async def expect(name, collector, wanted):
+            await collector.until(sum(map(len, wanted)))
+            got = [[int(n) for which, n in map(str.split, collector.payloads) if int(which) == one] for one in range(len(publishers))]
+            self.assertEqual(wanted, got, name)
+
+        for name, collector in plain.items():
+            await expect(name, collector, sent[name])
+        # One of the group takes each, where it may be served: at a if there, so in order, too.
+        await expect("a's member", members["a"], sent["a"])
+        await expect("b's member", members["b"], [list(range(3, 200, 5)) for _ in publishers])
+        self.assertEqual([], members["c"].payloads)
+
     async def until_end(self, collector):
         for _ in range(1500):
             if collector.payloads and collector.payloads[-1] == "end":
