@@ -1,4 +1,4 @@
-"""A line between two gateways that can be cut, be silent, be slow, break at any byte or die at one end only.
+"""A line between two gateways that can be cut, be silent, be slow, break at any byte, die at one end only or spoil a word.
 
 A gateway whose neighbours are to come over a Wire is started with `--tree-advertise wire.address`; neighbours `--join` that
 address. The wire runs on a thread of its own; its methods may be called from any.
@@ -30,6 +30,7 @@ class Wire:
         self.silent = set()  # lanes on which nothing gets through
         self.seconds = 0.0  # each way
         self.breaks = deque()  # after how many bytes from the dialler the next connections are reset
+        self.to_spoil = None  # a word, and what goes on in its place, once
         self.carried = 0  # connections
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -68,6 +69,11 @@ class Wire:
     def break_next(self, after):
         """The next connections are reset after so many bytes from the dialler, one number for each."""
         self.breaks.extend(after)
+
+    def spoil_next(self, word, other):
+        """The next time these bytes come by, either way, others of the same number go on; `to_spoil` is None then."""
+        assert len(word) == len(other)
+        self.to_spoil = (word, other)
 
     def half_close(self, far):
         """The connections that are open end on one side only (far: at the target), by a reset; the other side hears nothing."""
@@ -199,6 +205,9 @@ class Pair:
         while data := await reader.read(CHUNK_BYTES):
             if from_dialler:
                 self.look(data)
+            if self.wire.to_spoil and self.wire.to_spoil[0] in data:
+                data = data.replace(*self.wire.to_spoil, 1)
+                self.wire.to_spoil = None
             if from_dialler and self.breaks_after is not None:
                 data = data[:self.breaks_after]
                 self.breaks_after -= len(data)
