@@ -27,11 +27,12 @@ bool TcpTarget::connect(const std::string& client) {
     if (socket < 0) return false;
     const int on = 1;
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    const auto since = std::chrono::steady_clock::now();
     if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
         ::close(socket);
         return false;
     }
-    connections_[client] = {socket, std::chrono::steady_clock::now()};
+    connections_[client] = {socket, since};
     return true;
 }
 
