@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    quiet_ms_max = 20000, /* none for so long: no more will come */
+    quiet_ms_max = 50000, /* none for so long: no more will come, even on a slow machine */
     linger_ms = 500       /* wait for repeats after the last one */
 };
 
