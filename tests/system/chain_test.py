@@ -140,7 +140,7 @@ class Chain(unittest.IsolatedAsyncioTestCase):
         await self.knows(self.a, self.c, "traced.x")
         publisher = await self.client(self.a)
         await publisher.publish("traced.x", b"look", headers={"Tree-Trace": "1"})
-        text = (await asyncio.wait_for(receiver.communicate(), 20))[0].decode()
+        text = (await asyncio.wait_for(receiver.communicate(), 60))[0].decode()
         lines = [line.split(" ", 1) for line in text.splitlines()]
         number = int(dict(lines)["path"].split(" ", 1)[0])
         hops = [rest.split() for label, rest in lines if label == "hop"]

@@ -5,13 +5,14 @@ import json
 import subprocess
 import sys
 
-from servers import ROOT
+from servers import ROOT, WAIT_SECONDS_MAX
 
 sys.path.insert(0, str(ROOT / "tests/system/clients/python"))
 
 import settled  # noqa: E402
 
 LOAD = ROOT / "build/dev/tests/bench/load"
+LOAD_SECONDS_MAX = 180  # sanitizers, many gateways and a busy machine at once
 EXAMPLES = ROOT / "build/dev/examples"
 RECONNECT = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.05, "connect_timeout": 2}
 
@@ -43,7 +44,7 @@ class Collector:
         await client.flush()
         return self
 
-    async def until(self, count, seconds=15.0, linger=0.2):
+    async def until(self, count, seconds=WAIT_SECONDS_MAX, linger=0.2):
         """Waits for `count` messages, then a little for what should not come; returns all payloads."""
         deadline = asyncio.get_running_loop().time() + seconds
         while len(self.payloads) < count and asyncio.get_running_loop().time() < deadline:
@@ -56,7 +57,7 @@ async def publish_acked(client, subject, payloads, group=100):
     """Publishes durable messages, `group` at a time, each waiting for its PubAck; returns the acks."""
     acks = []
     for first in range(0, len(payloads), group):
-        answers = await asyncio.gather(*(client.request(subject, p.encode(), timeout=15) for p in payloads[first:first + group]))
+        answers = await asyncio.gather(*(client.request(subject, p.encode(), timeout=WAIT_SECONDS_MAX) for p in payloads[first:first + group]))
         acks += [json.loads(answer.data) for answer in answers]
     return acks
 
@@ -65,7 +66,7 @@ class Load:
     """The load generator, connected and warmed up; go() runs it to its end and returns what it verified."""
 
     def __init__(self, *arguments):
-        self.process = subprocess.Popen([str(LOAD), *map(str, arguments), "--wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([str(LOAD), *map(str, arguments), "--seconds-max", str(LOAD_SECONDS_MAX), "--wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "ready\n":
             raise AssertionError("load: " + self.process.communicate()[1])

@@ -184,7 +184,7 @@ class ConfigTest(unittest.TestCase):
         server = self.server()
         log, old = server.folder / "nats.log", server.folder / "nats.old"
         server.flags = ["-l", log]
-        server.wait_line = lambda pattern, seconds=10.0: wait_until(pattern, lambda: log.exists() and re.search(pattern, log.read_text()), seconds)
+        server.wait_line = lambda pattern, seconds=30: wait_until(pattern, lambda: log.exists() and re.search(pattern, log.read_text()), seconds)
         server.start()
         log.rename(old)
         self.assertEqual(0, server.tell(f"reopen={server.pid_file}").returncode)
@@ -202,7 +202,7 @@ class ConfigTest(unittest.TestCase):
                         return True
             return False
 
-        server.wait_line = lambda pattern, seconds=10.0: wait_until(pattern, lambda: logged(pattern), seconds)
+        server.wait_line = lambda pattern, seconds=30: wait_until(pattern, lambda: logged(pattern), seconds)
         server.start()
         address = json.loads((server.folder / f"nats-server_{server.pid}.ports").read_text())["nats"][0]
         host, port = address.removeprefix("nats://").rsplit(":", 1)

@@ -65,7 +65,7 @@ class Membership(unittest.IsolatedAsyncioTestCase):
         def seen():
             return next(gateway for gateway in far.ask("tree", "map")["gateways"] if gateway["name"] == "root")
 
-        await asyncio.to_thread(wait_until, "the others know", lambda: (seen()["region"], seen()["tags"]) == ("eu", ["lab"]), 10)
+        await asyncio.to_thread(wait_until, "the others know", lambda: (seen()["region"], seen()["tags"]) == ("eu", ["lab"]))
         await Collector.on(await self.client(root), "turn.one", "workers")
         self.assertEqual("round_robin", root.ask("path", "show", "turn.one")["groups"][0]["policy"])
         config.write_text("tree { listen: '127.0.0.1:0', name: other, region: us }\n")

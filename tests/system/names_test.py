@@ -97,7 +97,7 @@ class Names(unittest.TestCase):
         b = self.gateway("b", "127.0.0.3", ["tree.test"]).start()
         self.playground.wait_members([a, b])
         a.kill()
-        wait_until("b is alone", lambda: b.status()["members"] == ["b"], 15)
+        wait_until("b is alone", lambda: b.status()["members"] == ["b"])
         self.zone({"A": {"tree.test": ["127.0.0.5"]}})
         replaced = self.gateway("new", "127.0.0.5").start()
         self.playground.wait_members([replaced, b], 30)

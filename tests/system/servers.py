@@ -20,6 +20,7 @@ SHARDS = os.environ.get("TREEGATE_SHARDS")  # event loops of every gateway; unse
 STOCK = Path(os.environ.get("TREEGATE_STOCK_SERVER", ROOT / "build/stock/nats-server"))
 START_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 20
+WAIT_SECONDS_MAX = 30  # for what is a matter of milliseconds, unless the machine is very busy
 POLL_SECONDS = 0.005
 NOBODY_HERE = "127.0.0.1:1"  # a tree address that cannot be dialled
 PR_SET_PDEATHSIG = 1
@@ -36,7 +37,7 @@ def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def wait_until(what, condition, seconds=10.0, pause=POLL_SECONDS):
+def wait_until(what, condition, seconds=WAIT_SECONDS_MAX, pause=POLL_SECONDS):
     """Calls condition() until it returns something true, and returns that; AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -86,7 +87,7 @@ class Server:
             log.seek(self._log_from)
             return log.read().decode(errors="replace")
 
-    def wait_line(self, pattern, seconds=10.0):
+    def wait_line(self, pattern, seconds=WAIT_SECONDS_MAX):
         """Waits until a line of the log of this process matches; returns the match."""
         deadline = time.monotonic() + seconds
         while True:
@@ -213,7 +214,7 @@ class Gateway(Server):
     def tree_address(self):
         return f"{self.tree_host}:{self.tree_port}"
 
-    def ask(self, *words, seconds=10):
+    def ask(self, *words, seconds=WAIT_SECONDS_MAX):
         """Runs one of treegate's own subcommands against this gateway with --json; returns what it printed, parsed."""
         command = [str(self.binary), *words, "-s", self.url, "--json"]
         run = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
@@ -231,7 +232,7 @@ class Gateway(Server):
         members = [member for group in shown["groups"] for member in group["members"]]
         return sorted({target["gateway"] for target in shown["targets"] + members} - {self.name})
 
-    def wait_target(self, other, subject, seconds=10.0):
+    def wait_target(self, other, subject, seconds=WAIT_SECONDS_MAX):
         """Waits until this gateway knows that `other` wants the subject."""
         wait_until(f"{self.name} knows that {other.name} wants {subject}", lambda: other.name in self.targets_of(subject), seconds)
 
@@ -269,7 +270,7 @@ class Stock(Server):
         return f"127.0.0.1:{self.port}"
 
 
-def request(address, subject, payload=b"", seconds=5):
+def request(address, subject, payload=b"", seconds=WAIT_SECONDS_MAX):
     """One request over a raw socket: the payload of the first answer."""
     host, port = address.rsplit(":", 1)
     with socket.create_connection((host, int(port)), timeout=seconds) as client:
@@ -317,7 +318,7 @@ class Playground:
         return row
 
     @staticmethod
-    def wait_members(row, seconds=15):
+    def wait_members(row, seconds=WAIT_SECONDS_MAX):
         names = sorted(gateway.name for gateway in row)
         for gateway in row:
             wait_until(f"{gateway.name} sees {names}", lambda g=gateway: sorted(g.status()["members"]) == names, seconds)

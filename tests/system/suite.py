@@ -1,6 +1,6 @@
 """Runs the unittest classes of a folder: one after the other, or several at a time, each class in a process of its own.
 
-Prints a line per test, of each failed one the end of its servers' logs (all that `self.playground` holds), and at the end
+Prints a line per test, of each failed one the end of its servers' logs (all that `self.playground` holds), and at the end what failed and
 the line that tests/run counts. Used by the `run` scripts of this folder and of tree/.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 
 LOG_LINES = 40  # of each server, after a failure
 COUNT = re.compile(r"^= (\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
+FAILURE = re.compile(r"^(?:FAIL|ERROR): (.+)$", re.MULTILINE)  # as unittest heads it
 
 
 class Result(unittest.TextTestResult):
@@ -78,25 +79,29 @@ def run_in_turn(tests):
 
 
 def run_at_once(script, tests, jobs):
-    """Each class in a process of its own, `jobs` of them at a time; what one prints comes in one piece."""
+    """Each class in a process of its own, `jobs` of them at a time; what one prints comes in one piece, and at the end what failed."""
     chosen = {}
     for test in tests:
         chosen.setdefault(".".join(test.id().split(".")[:2]), []).append(test.id())
-    sums = [0, 0, 0]
+    sums, failures = [0, 0, 0], []
 
     def work(item):
         name, ids = item
         began = time.monotonic()
         run = subprocess.run([sys.executable, "-B", script, "--exactly", *ids], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                              stdin=subprocess.DEVNULL, text=True, errors="replace")
-        counts = COUNT.search(run.stdout)
-        # A class that cannot even be set up, or that dies, is one failure.
-        return name, COUNT.sub("", run.stdout).rstrip(), tuple(map(int, counts.groups())) if counts else (0, 1, 0), time.monotonic() - began
+        said, counts = run.stdout, COUNT.search(run.stdout)
+        if not counts:  # a class that cannot even be set up, or that dies, is one failure
+            said += f"\nERROR: {name} ended with {run.returncode} before it was through"
+        return name, COUNT.sub("", said).rstrip(), tuple(map(int, counts.groups())) if counts else (0, 1, 0), time.monotonic() - began
 
     with ThreadPoolExecutor(jobs) as pool:
         for name, said, counts, seconds in pool.map(work, chosen.items()):
             print(f"{said}\n  {seconds:5.1f} s  all of {name}", flush=True)
             sums = [a + b for a, b in zip(sums, counts)]
+            failures += FAILURE.findall(said)
+    for failure in failures:
+        print(f"FAILED {failure}")
     print(count_line(*sums))
     return 1 if sums[1] or not sum(sums) else 0
 

@@ -8,7 +8,7 @@ class Client(nats.aio.client.Client):
     the PONG may come before the server has seen them (nats-py 2.16.0, aio/client.py, _send_ping; at nats-server the scenarios
     fail without this, too). A second round trip begins when that task has run."""
 
-    async def flush(self, timeout=10):
+    async def flush(self, timeout=30):
         await super().flush(timeout)
         await super().flush(timeout)
 
