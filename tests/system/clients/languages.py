@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 BUILT = ROOT / "build/clients"
 BUILD_SECONDS_MAX = 1500
+FETCHING = ("go", "npm", "cargo", "mvn")  # tried twice, as a registry may be away for a moment
+REGISTRY_PAUSE_SECONDS = 10
 
 
 class Missing(Exception):
@@ -72,13 +75,19 @@ class Language:
             if not copy.exists() or copy.read_bytes() != path.read_bytes():
                 shutil.copyfile(path, copy)
         for command in commands:
-            run = subprocess.run(command, cwd=self.folder, env=os.environ | self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT, text=True, errors="replace", timeout=BUILD_SECONDS_MAX)
+            run = self.run(command)
+            if run.returncode and Path(command[0]).name in FETCHING:
+                time.sleep(REGISTRY_PAUSE_SECONDS)
+                run = self.run(command)
             (self.folder / "build.log").write_text(run.stdout)
             if run.returncode:
                 raise BuildFailed(f"{' '.join(command)} ended with {run.returncode}:\n" + "\n".join(run.stdout.splitlines()[-30:]))
         stamp.write_text(content.hexdigest())
         return True
+
+    def run(self, command: list[str]) -> subprocess.CompletedProcess:
+        return subprocess.run(command, cwd=self.folder, env=os.environ | self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=BUILD_SECONDS_MAX)
 
 
 class C(Language):
