@@ -34,7 +34,7 @@ constexpr bool is_blank(char c) {
     return c == ' ' || c == '\t';
 }
 constexpr bool separates(char c) {
-    return c == ' ' || c == '\t' || c == '\r';
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 bool same_letter(char c, char lower) {
@@ -276,7 +276,11 @@ NatsParser::Line NatsParser::read_line(base::ByteView bytes) const {
 
     const char* const from = bytes.data() + line.arguments_at;
     const std::size_t rest = bytes.size() - line.arguments_at;
-    const auto* newline = rest == 0 ? nullptr : static_cast<const char*>(std::memchr(from, '\n', rest));
+    // As in stock, the first byte after the blanks belongs to the arguments even if it is a '\n': the line goes on.
+    const bool may_go_on = after != VerbName::After::skip && line.verb != Verb::pub && line.verb != Verb::hpub;
+    const std::size_t goes_on = may_go_on && rest != 0 && *from == '\n' ? 1 : 0;
+    const auto* newline =
+        rest == goes_on ? nullptr : static_cast<const char*>(std::memchr(from + goes_on, '\n', rest - goes_on));
     std::size_t length = newline == nullptr ? rest : static_cast<std::size_t>(newline - from);
     if (length != 0 && from[length - 1] == '\r') --length;
     if (after == VerbName::After::skip) {

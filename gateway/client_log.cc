@@ -13,6 +13,9 @@ namespace {
 /// Of a line that is longer, nothing is traced: the session refuses it.  Unit: bytes.
 constexpr std::size_t line_bytes_max = 64 * 1024;
 
+/// Verbs whose lines are traced with their arguments.
+constexpr std::array<std::string_view, 5> traced = {"CONNECT", "PUB", "HPUB", "SUB", "UNSUB"};
+
 bool is_blank(char c) {
     return c == ' ' || c == '\t';
 }
@@ -67,6 +70,15 @@ std::string upper(std::string_view text) {
         if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
     }
     return result;
+}
+
+/// Whether `line` is a verb and blanks up to its '\n': then the session reads on in the next line (NatsParser).
+bool lacks_arguments(std::string_view line) {
+    line.remove_suffix(1);
+    std::size_t end = line.size();
+    while (end > 0 && is_blank(line[end - 1])) --end;
+    const std::string verb = upper(line.substr(0, end));
+    return verb == "CONNECT" || (end != line.size() && (verb == "SUB" || verb == "UNSUB"));
 }
 
 std::size_t number(std::string_view digits) {
@@ -162,7 +174,7 @@ std::size_t InputTrace::next(base::ByteView in, const ClientLogSettings& setting
     const std::size_t newline = in.find('\n');
     const std::size_t size = newline == base::ByteView::npos ? in.size() : newline + 1;
     if (held_.size() <= line_bytes_max) held_.append(in.substr(0, size));
-    if (newline == base::ByteView::npos) return size;
+    if (newline == base::ByteView::npos || lacks_arguments(held_)) return size;
     if (held_.size() <= line_bytes_max) on_line(held_, text);
     base::Bytes().swap(held_);
     return size;
@@ -179,7 +191,6 @@ void InputTrace::on_line(std::string_view line, std::string& text) {
         text = "<<- [" + verb.substr(0, 4) + "]";
         return;
     }
-    constexpr std::array<std::string_view, 5> traced = {"CONNECT", "PUB", "HPUB", "SUB", "UNSUB"};
     if (std::find(traced.begin(), traced.end(), verb) == traced.end()) return;
     text = "<<- [" + verb + " ";
     text += verb == "CONNECT" ? redact_secrets(arguments) : std::string(arguments);

@@ -64,6 +64,16 @@ std::vector<Case> cases() {
         {"UNSUB 1 x\r\n", "unsubscribe|1|0\n" + end},
         {"UNSUB 1 1234567890\r\n", "unsubscribe|1|0\n" + end},
 
+        // Only blanks are skipped after a verb, and then the line goes on; but not that of a publish.
+        {"SUB \nfoo 1\r\n", "subscribe|foo||1\n" + end},
+        {"UNSUB\t \n1 2\r\n", "unsubscribe|1|2\n" + end},
+        {"CONNECT\n{}\r\n", "connect|\n{}\n" + end},
+        {"SUB \n\r\n", silent},
+        {"SUB \n\nfoo 1\r\n", silent},
+        {"SUB \n", "end within a message\n"},
+        {"PUB \nfoo 0\r\n\r\n", silent},
+        {"HPUB \nfoo 0 0\r\n\r\n", silent},
+
         // A wrong verb, at its first wrong byte.
         {"\r\n", unknown},
         {" PING\r\n", unknown},

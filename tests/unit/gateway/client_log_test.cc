@@ -46,7 +46,8 @@ TEST_CASE("what a client sends is traced line by line as stock does, however it 
     CAPTURE(size);
     const std::string input =
         "CONNECT {\"pass\":\"x\"}\r\nPING\r\nPONG\r\nSUB foo 1\r\nsub  foo   q  3\r\nUNSUB 1 5\r\n+OK\r\nINFO {}\r\n"
-        "PUB foo 5\r\nhello\r\npub  x   y   3\r\na\"\n\r\nPUB foo 0\r\n\r\nHPUB foo 12 14\r\nNATS/1.0\r\n\r\nhi\r\n";
+        "SUB \nfoo 2\r\nPUB foo 5\r\nhello\r\npub  x   y   3\r\na\"\n\r\nPUB foo 0\r\n\r\nHPUB foo 12 "
+        "14\r\nNATS/1.0\r\n\r\nhi\r\n";
     const std::vector<std::string> lines = {
         "<<- [CONNECT {\"pass\":\"[REDACTED]\"}]",
         "<<- [PING]",
@@ -54,6 +55,7 @@ TEST_CASE("what a client sends is traced line by line as stock does, however it 
         "<<- [SUB foo 1]",
         "<<- [SUB foo   q  3]",
         "<<- [UNSUB 1 5]",
+        "<<- [SUB \nfoo 2]",
         "<<- [PUB foo 5]",
         "<<- MSG_PAYLOAD: [\"hello\"]",
         "<<- [PUB x   y   3]",
