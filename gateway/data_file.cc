@@ -30,25 +30,35 @@ class Descriptor {
     int number_;
 };
 
+bool write_all(const Descriptor& file, std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t written = write(file.get(), bytes.data(), bytes.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return false;
+        bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return true;
+}
+
 }  // namespace
 
 base::Result<void, std::string> replace_file(const std::string& path, std::string_view bytes, unsigned mode) {
     const std::string beside = path + ".new";
     {
         const Descriptor file(open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
-        if (file.get() < 0) return failed("write", beside);
-        while (!bytes.empty()) {
-            const ssize_t written = write(file.get(), bytes.data(), bytes.size());
-            if (written < 0 && errno == EINTR) continue;
-            if (written < 0) return failed("write", beside);
-            bytes.remove_prefix(static_cast<std::size_t>(written));
-        }
+        if (file.get() < 0 || !write_all(file, bytes)) return failed("write", beside);
         if (fsync(file.get()) != 0) return failed("sync", beside);
     }
     if (std::rename(beside.c_str(), path.c_str()) != 0) return failed("replace", path);
     const std::string folder_path = path.substr(0, path.rfind('/') + 1);
     const Descriptor folder(open(folder_path.empty() ? "." : folder_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (folder.get() < 0 || fsync(folder.get()) != 0) return failed("sync the folder of", path);
+    return {};
+}
+
+base::Result<void, std::string> overwrite_file(const std::string& path, std::string_view bytes, unsigned mode) {
+    const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, mode));
+    if (file.get() < 0 || !write_all(file, bytes)) return failed("write", path);
     return {};
 }
 

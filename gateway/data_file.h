@@ -15,6 +15,11 @@ namespace gateway {
 [[nodiscard]] base::Result<void, std::string> replace_file(const std::string& path, std::string_view bytes,
                                                            unsigned mode = 0600);
 
+/// Writes `bytes` into the file `path`, whatever it is (a device, a link, a file in a folder that may not be written).
+/// Errors: a sentence that names the file.
+[[nodiscard]] base::Result<void, std::string> overwrite_file(const std::string& path, std::string_view bytes,
+                                                             unsigned mode = 0600);
+
 /// What a file holds.
 struct FileBytes {
     bool exists = false;

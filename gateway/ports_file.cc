@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gateway/data_file.h"
@@ -18,12 +19,21 @@ std::string dialable(std::string_view host, std::uint16_t port) {
     return io::join_address(everywhere ? "127.0.0.1" : host, port);
 }
 
+/// A pid file is replaced as a whole where that can be, so nobody reads half of it; else (a device, a link, a folder
+/// that only root may write) it is written where it is, as stock does.
+base::Result<void, std::string> write_pid(const std::string& path, const std::string& pid) {
+    struct stat status {};
+    const bool exists = lstat(path.c_str(), &status) == 0;
+    if ((!exists || S_ISREG(status.st_mode)) && replace_file(path, pid, readable_by_all).ok()) return {};
+    return overwrite_file(path, pid, readable_by_all);
+}
+
 }  // namespace
 
 PortsFile::PortsFile(const Config& config, std::uint16_t client_port, std::uint16_t tree_port, Log& log) {
     const std::string pid = std::to_string(getpid());
     if (!config.pid_file.empty()) {
-        if (auto kept = replace_file(config.pid_file, pid, readable_by_all); !kept.ok())
+        if (auto kept = write_pid(config.pid_file, pid); !kept.ok())
             log.error("Could not write pidfile: " + kept.error());
     }
     if (config.ports_file_dir.empty()) return;

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/gateway_shell/scratch_folder.h"
@@ -26,6 +28,44 @@ TEST_CASE("the ports file tells what can be dialled, and goes at the end; the pi
     }
     CHECK_FALSE(std::filesystem::exists(folder.file(name)));
     CHECK(std::filesystem::exists(folder.file("pid")));
+}
+
+TEST_CASE("a pid file that is no file of its own is written where it is", "[gateway]") {
+    const ScratchFolder folder;
+    Log log;
+    Config config;
+    const std::string pid = std::to_string(getpid());
+
+    folder.write("target", "something longer than a process id");
+    std::filesystem::create_symlink(folder.file("target"), folder.file("link"));
+    config.pid_file = folder.file("link");
+    { const PortsFile file(config, 1, 0, log); }
+    CHECK(std::filesystem::is_symlink(folder.file("link")));
+    CHECK(folder.read("target") == pid);
+
+    // A stand-in for a device such as /dev/null, which must not become a file.
+    const std::string pipe = folder.file("pipe");
+    REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+    const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    REQUIRE(reader >= 0);
+    config.pid_file = pipe;
+    { const PortsFile file(config, 1, 0, log); }
+    CHECK(std::filesystem::is_fifo(pipe));
+    std::string got(pid.size() + 1, ' ');
+    CHECK(read(reader, got.data(), got.size()) == static_cast<ssize_t>(pid.size()));
+    CHECK(got.starts_with(pid));
+    close(reader);
+}
+
+TEST_CASE("a pid file is written although nothing may be made beside it", "[gateway]") {
+    const ScratchFolder folder;
+    Log log;
+    Config config;
+    config.pid_file = folder.file("pid");
+    folder.write("pid", "old");
+    std::filesystem::create_directory(folder.file("pid.new"));  // what is written first cannot be
+    { const PortsFile file(config, 1, 0, log); }
+    CHECK(folder.read("pid") == std::to_string(getpid()));
 }
 
 TEST_CASE("a ports file that cannot be written is a line in the log", "[gateway]") {
