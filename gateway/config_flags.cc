@@ -22,6 +22,16 @@ Flag text_flag(std::vector<std::string_view> names, std::string_view value, std:
             }};
 }
 
+/// One that stock has: there an empty value is "not given", and scripts rely on it (`-P "$PIDFILE"`).
+Flag stock_text_flag(std::vector<std::string_view> names, std::string_view value, std::string_view help,
+                     std::string& target, std::string (*check)(std::string_view) = nullptr) {
+    return {std::move(names), value, help, [&target, check](std::string_view text) {
+                std::string wrong = text.empty() || check == nullptr ? std::string() : check(text);
+                if (!text.empty()) target = text;
+                return wrong;
+            }};
+}
+
 Flag switch_flag(std::vector<std::string_view> names, std::string_view help, std::vector<bool*> targets) {
     return {std::move(names), "", help, [targets = std::move(targets)](std::string_view text) {
                 for (bool* const target : targets) *target = text == "true";
@@ -62,62 +72,55 @@ Flag of_tree(Draft& draft, Flag flag) {
 
 FlagGroup server_flags(Draft& draft) {
     Config& config = draft.config;
-    return {"NATS server (as in nats-server)",
-            {
-                text_flag({"a", "addr", "net"}, "HOST", "listen for clients here (default: 0.0.0.0, every address)",
-                          config.client.host),
-                {{"p", "port"},
-                 "PORT",
-                 "client port (default: 4222; -1: any free one)",
-                 [&draft](std::string_view text) {
-                     long port = 0;
-                     std::string wrong = read_number(text, port_random, 65535, port);
-                     if (port != 0) draft.client_port = port;  // in nats-server 0 is "not given"
-                     return wrong;
-                 }},
-                text_flag({"n", "name", "server_name"}, "NAME", "name of this gateway (default: its server id)",
-                          config.server_name),
-                {{"client_advertise"},
-                 "HOST[:PORT]",
-                 "address that clients are told (default: where we listen)",
-                 [&config](std::string_view text) {
-                     config.client_advertise = text;
-                     return check_address(text, port_random);
-                 }},
-                text_flag({"c", "config"}, "FILE", "read this config file; flags override it", config.config_file),
-                switch_flag({"t"}, "test the config file and end", {&draft.check}),
-                {{"sl", "signal"},
-                 "SIGNAL[=PID]",
-                 "tell a running gateway: stop, quit, term, reopen, reload or ldm;\nPID is a number or the file of "
-                 "--pid",
-                 [&draft](std::string_view text) {
-                     draft.signal_given = true;
-                     draft.signal = text;
-                     return std::string();
-                 }},
-                text_flag({"P", "pid"}, "FILE", "write the process id there", config.pid_file),
-                text_flag({"ports_file_dir"}, "DIR", "write <program>_<pid>.ports there: the ports in use, as JSON",
-                          config.ports_file_dir),
-            }};
+    return {
+        "NATS server (as in nats-server)",
+        {
+            stock_text_flag({"a", "addr", "net"}, "HOST", "listen for clients here (default: 0.0.0.0, every address)",
+                            config.client.host),
+            {{"p", "port"},
+             "PORT",
+             "client port (default: 4222; -1: any free one)",
+             [&draft](std::string_view text) {
+                 long port = 0;
+                 std::string wrong = read_number(text, port_random, 65535, port);
+                 if (port != 0) draft.client_port = port;  // in nats-server 0 is "not given"
+                 return wrong;
+             }},
+            stock_text_flag({"n", "name", "server_name"}, "NAME", "name of this gateway (default: its server id)",
+                            config.server_name),
+            stock_text_flag({"client_advertise"}, "HOST[:PORT]",
+                            "address that clients are told (default: where we listen)", config.client_advertise,
+                            [](std::string_view text) { return check_address(text, port_random); }),
+            stock_text_flag({"c", "config"}, "FILE", "read this config file; flags override it", config.config_file),
+            switch_flag({"t"}, "test the config file and end", {&draft.check}),
+            {{"sl", "signal"},
+             "SIGNAL[=PID]",
+             "tell a running gateway: stop, quit, term, reopen, reload or ldm;\nPID is a number or the file of "
+             "--pid",
+             [&draft](std::string_view text) {
+                 draft.signal_given = true;
+                 draft.signal = text;
+                 return std::string();
+             }},
+            stock_text_flag({"P", "pid"}, "FILE", "write the process id there", config.pid_file),
+            stock_text_flag({"ports_file_dir"}, "DIR", "write <program>_<pid>.ports there: the ports in use, as JSON",
+                            config.ports_file_dir),
+        }};
 }
 
 FlagGroup log_flags(Draft& draft) {
     LogConfig& log = draft.config.log;
     return {"Log (as in nats-server)",
             {
-                text_flag({"l", "log"}, "FILE", "log to this file (default: stderr); SIGUSR1 opens it anew", log.file),
+                stock_text_flag({"l", "log"}, "FILE", "log to this file (default: stderr); SIGUSR1 opens it anew",
+                                log.file),
                 number_flag({"log_size_limit"}, "BYTES", "begin a new log file above this size (default: never)",
                             log.size_limit),
                 switch_flag({"T", "logtime"}, "begin each line with the time (default: true)", {&log.time}),
                 switch_flag({"logtime_utc"}, "... in UTC", {&log.time_utc}),
                 switch_flag({"s", "syslog"}, "log to syslog", {&log.syslog}),
-                {{"r", "remote_syslog"},
-                 "ADDRESS",
-                 "log to this syslog server: udp://host:port",
-                 [&log](std::string_view text) {
-                     log.remote_syslog = text;
-                     return check_remote_syslog(text);
-                 }},
+                stock_text_flag({"r", "remote_syslog"}, "ADDRESS", "log to this syslog server: udp://host:port",
+                                log.remote_syslog, check_remote_syslog),
                 switch_flag({"D", "debug"}, "log what helps to find a fault", {&log.debug}),
                 switch_flag({"V", "trace"}, "log the protocol", {&log.trace}),
                 switch_flag({"VV"}, "... of the system as well", {&log.trace, &log.trace_verbose}),

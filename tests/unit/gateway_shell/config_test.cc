@@ -211,7 +211,6 @@ TEST_CASE("what is wrong is said by name", "[gateway]") {
         {{"word"}, "unrecognized command: 'word'"},
         {{"--config", "/nonexistent"}, "open /nonexistent: no such file or directory"},
         {{"-c", "/"}, "cannot read /"},
-        {{"-c="}, "-c: needs a value"},
         {{"-t"}, "must specify [-c, --config]"},
         {{"-sl"}, "-sl: needs a value"},
         {{"--client_advertise", "a:b"}, "port 'b' is not a number"},
@@ -259,13 +258,25 @@ TEST_CASE("what is wrong is said by name", "[gateway]") {
         {{"--secret-file", "/nonexistent", "--join", "a"}, "cannot read /nonexistent"},
         {{"--name", "a b"}, "must not contain blanks"},
         {{"--name", "a.b", "--join", "a"}, "must not contain '.'"},
-        {{"--name="}, "--name: needs a value"},
+        {{"--data-dir="}, "--data-dir: needs a value"},
+        {{"--join", "a", "--secret-file", ""}, "--secret-file: needs a value"},
     }));
     CAPTURE(row.arguments, row.error);
     const std::vector<std::string> lines = errors(row.arguments);
     CAPTURE(lines);
     CHECK(has(lines.at(0), row.error));
     CHECK(lines.size() == 1);
+}
+
+TEST_CASE("an empty value of a flag that stock has is as if it were not given", "[gateway]") {
+    const Config config = good({"-a", "", "-n", "x", "--name=", "-c", "", "-P", "", "--ports_file_dir=", "-l", "", "-r",
+                                "", "--client_advertise", ""});
+    CHECK(config.client.host == "0.0.0.0");
+    CHECK(config.server_name == "x");
+    CHECK(config.pid_file.empty());
+    CHECK(config.log.file.empty());
+    CHECK(config.log.remote_syslog.empty());
+    CHECK(config.client_advertise.empty());
 }
 
 TEST_CASE("all errors of a command line are listed, not the first alone", "[gateway]") {
