@@ -7,13 +7,13 @@
 
 #include "gateway/cli/cli.h"
 #include "gateway/config.h"
-#include "gateway/io/signal_watcher.h"
+#include "gateway/io/process_limits.h"
 #include "gateway/server.h"
 #include "gateway/signal_command.h"
 
 int main(int count, char** values) {
     const std::span<const char* const> arguments(values + 1, static_cast<std::size_t>(count > 0 ? count - 1 : 0));
-    gateway::io::ignore_broken_pipes();
+    gateway::io::ignore_write_signals();
 
     if (gateway::cli::is_command(arguments)) return gateway::cli::run_command(arguments);
 

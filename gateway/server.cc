@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "gateway/identity.h"
 #include "gateway/io/event_loop.h"
 #include "gateway/io/mailbox.h"
+#include "gateway/io/process_limits.h"
 #include "gateway/io/signal_watcher.h"
 #include "gateway/io/tcp_listener.h"
 #include "gateway/io/timer.h"
@@ -73,6 +75,16 @@ ShardSettings shard_settings(const Config& config) {
     return settings;
 }
 
+/// Open files that a gateway needs beside those of its clients: itself, each loop, RocksDB.  Source: twice what was
+/// counted.
+constexpr std::uint64_t own_files = 32;
+constexpr std::uint64_t files_of_loop = 8;
+constexpr std::uint64_t files_of_store = 64;
+
+std::uint64_t files_needed(const Config& config) {
+    return own_files + files_of_loop * shards_of(config) + (has_tree_side(config) ? files_of_store : 0);
+}
+
 /// A lack of descriptors is logged again only after so long a time without one.
 constexpr base::Duration accept_quiet_time = std::chrono::seconds(10);
 
@@ -100,11 +112,18 @@ class Server final {
         announce();
         if (!listen()) return 1;
         make_shards();
-        if (has_tree_side(config_) && !start_tree()) return 1;
-        write_ports();
-        signals_ = io::SignalWatcher(loop_, {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2},
-                                     [this](int signal) { on_signal(signal); });
-        for (auto& shard : shards_) shard->start();
+        try {
+            if (has_tree_side(config_) && !start_tree()) return 1;
+            write_ports();
+            signals_ = io::SignalWatcher(loop_, {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2},
+                                         [this](int signal) { on_signal(signal); });
+            for (; shards_started_ < shards_.size(); ++shards_started_) shards_[shards_started_]->start();
+        } catch (const std::system_error& error) {
+            log_.fatal("Error starting a thread: " + std::string(error.what()) +
+                       "; how many there may be is limited (ulimit -u, pids.max of a container)");
+            end_started();
+            return 1;
+        }
         blocked.reset();
         log_.info("Server is ready");
         drop_start_pages();
@@ -116,6 +135,15 @@ class Server final {
     }
 
   private:
+    /// Ends the shards that run when not all could be started.
+    void end_started() {
+        for (std::size_t i = 0; i < shards_started_; ++i) {
+            shards_[i]->send(Leave{});
+            shards_[i]->wake();
+            shards_[i]->join();
+        }
+    }
+
     void announce() {
         log_.info("Starting " + config_.program);
         log_.info("  Version:  " TREEGATE_VERSION " (NATS " + std::string(compat::protocol_version_announced) + ")");
@@ -138,8 +166,8 @@ class Server final {
         };
         auto listener = io::TcpListener::open(loop_, config_.client.host, config_.client.port, std::move(events));
         if (!listener.ok()) {
-            log_.fatal("Error listening on port: " + config_.client.host + ", " + std::to_string(config_.client.port) +
-                       ": " + listener.error().text);
+            log_.fatal("Error listening on port: " + io::join_address(config_.client.host, config_.client.port) +
+                       ", \"" + listener.error().text + "\"");
             return false;
         }
         listener_ = std::move(listener).value();
@@ -381,6 +409,7 @@ class Server final {
     io::Mailbox news_;  // some shard has what go_on_ending() waits for
     ShardPost post_;
     std::vector<std::unique_ptr<ShardLoop>> shards_;
+    std::size_t shards_started_ = 0;
     std::vector<bool> woken_;    // shards that got mail in this turn
     TreeShell* tree_ = nullptr;  // of the first shard
     std::optional<io::TcpListener> listener_;
@@ -405,6 +434,12 @@ int run_gateway(const Config& config, const ConfigReader& reread) {
     Log log;
     if (const auto opened = log.configure(config.log, config.program); !opened.ok()) {
         log.fatal(opened.error());
+        return 1;
+    }
+    const std::uint64_t files = io::raise_open_files_limit();
+    if (const std::uint64_t needed = files_needed(config); files < needed) {
+        log.fatal("The limit of open files is " + std::to_string(files) + ", but a gateway of this kind needs " +
+                  std::to_string(needed) + " and one for each client (ulimit -n)");
         return 1;
     }
     std::unique_ptr<Identity> identity;

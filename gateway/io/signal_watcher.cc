@@ -55,8 +55,4 @@ SignalsBlocked::~SignalsBlocked() {
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
-void ignore_broken_pipes() {
-    std::signal(SIGPIPE, SIG_IGN);
-}
-
 }  // namespace gateway::io

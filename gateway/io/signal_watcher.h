@@ -39,7 +39,4 @@ class SignalsBlocked {
     sigset_t before_{};
 };
 
-/// Makes a write to a closed socket an error instead of a death by SIGPIPE.  Once, at start.
-void ignore_broken_pipes();
-
 }  // namespace gateway::io

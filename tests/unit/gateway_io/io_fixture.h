@@ -8,7 +8,7 @@
 #include <string>
 
 #include "gateway/io/event_loop.h"
-#include "gateway/io/signal_watcher.h"
+#include "gateway/io/process_limits.h"
 #include "gateway/io/tcp_connection.h"
 #include "gateway/io/tcp_dial.h"
 #include "gateway/io/tcp_listener.h"
@@ -63,7 +63,7 @@ struct Loopback {
     std::optional<IoError> listener_failure;
     TcpListener listener = listen();
 
-    Loopback() { ignore_broken_pipes(); }
+    Loopback() { ignore_write_signals(); }
 
     TcpListener listen() {
         auto opened = TcpListener::open(loop, "127.0.0.1", 0,
