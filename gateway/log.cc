@@ -11,8 +11,6 @@ namespace gateway {
 
 namespace {
 
-constexpr int stderr_descriptor = 2;
-
 /// Source: nats-server logger/log.go, for files and for terminals.
 struct Label {
     std::string_view name;
@@ -70,7 +68,7 @@ base::Result<void, std::string> Log::configure(const LogConfig& config, std::str
     max_files_ = config.max_files;
     time_ = config.time;
     time_utc_ = config.time_utc;
-    colors_ = file_ == nullptr && isatty(stderr_descriptor) == 1;
+    colors_ = file_ == nullptr && isatty(STDERR_FILENO) == 1;
     debug_ = config.debug;
     trace_ = config.trace;
     if (file_ && file_->is_full()) rotate();
@@ -129,15 +127,26 @@ void Log::format(LogLevel level, std::string_view text) {
     if (!syslog_) line_ += '\n';
 }
 
+bool Log::put(std::string_view line) {
+    return file_ ? file_->write(line) : stderr_.write(line);
+}
+
 void Log::write_line(LogLevel level, std::string_view text) {
-    format(level, text);
     if (syslog_) {
+        format(level, text);
         syslog_->write(level, line_);
-    } else if (file_) {
-        file_->write(line_);
-    } else {
-        [[maybe_unused]] const ssize_t written = ::write(stderr_descriptor, line_.data(), line_.size());
+        return;
     }
+    if (lost_ != 0) {
+        format(LogLevel::warning, fmt::format("{} lines of the log are lost: it could not be written", lost_));
+        if (!put(line_)) {
+            ++lost_;
+            return;
+        }
+        lost_ = 0;
+    }
+    format(level, text);
+    if (!put(line_)) ++lost_;
 }
 
 void Log::rotate() {

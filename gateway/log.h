@@ -13,8 +13,11 @@
 #include <string>
 #include <string_view>
 
+#include <unistd.h>
+
 #include "gateway/config.h"
 #include "gateway/log_file.h"
+#include "gateway/log_output.h"
 #include "gateway/log_syslog.h"
 #include "routing/base/result.h"
 
@@ -24,8 +27,9 @@ namespace gateway {
 inline constexpr std::size_t log_line_bytes_max = 8 * 1024;
 
 /// Writes each line with one system call, so lines of several processes in one file do not mix.
-/// Threads: any.  Blocks as long as the file does.
-/// A control character in a text (a client may choose its name) is written as \xHH, so nobody can forge a line.
+/// Threads: any.  Blocks as long as a disk does; for a pipe that nobody reads not longer than log_wait_ms_max, then
+/// lines are lost, and how many is the next line that gets through. A control character in a text (a client may choose
+/// its name) is written as \xHH, so nobody can forge a line.
 class Log {
   public:
     Log() = default;  ///< to stderr, with the defaults of LogConfig
@@ -53,12 +57,15 @@ class Log {
   private:
     void format(LogLevel level, std::string_view text);
     void write_line(LogLevel level, std::string_view text);
+    [[nodiscard]] bool put(std::string_view line);
     void rotate();
 
     std::mutex mutex_;  // of all but the two atomics
     std::string line_;
     std::unique_ptr<LogFile> file_;      // else
     std::unique_ptr<LogSyslog> syslog_;  // else stderr
+    LogOutput stderr_{STDERR_FILENO};
+    std::uint64_t lost_ = 0;  // lines since the last that got through
     std::uint32_t max_files_ = 0;
     bool time_ = true;
     bool time_utc_ = false;

@@ -22,8 +22,9 @@ namespace {
 /// What a rotated file's name ends with; each 0 is a digit.  Source: nats-server logger/log.go.
 constexpr std::string_view stamp_form = ".0000.00.00.00.00.00.000000000";
 
+/// Does not wait for the reader of a pipe: then it is an error.
 int open_file(const std::string& path) {
-    return open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    return open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 }
 
 bool is_stamp(std::string_view text) {
@@ -60,13 +61,15 @@ LogFile::~LogFile() {
 void LogFile::take(int descriptor) {
     if (descriptor_ >= 0) close(descriptor_);
     descriptor_ = descriptor;
+    output_ = LogOutput(descriptor);
     struct stat status {};
     size_ = fstat(descriptor, &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
-void LogFile::write(std::string_view line) {
-    const ssize_t written = ::write(descriptor_, line.data(), line.size());
-    if (written > 0) size_ += static_cast<std::uint64_t>(written);
+bool LogFile::write(std::string_view line) {
+    if (!output_.write(line)) return false;
+    size_ += line.size();
+    return true;
 }
 
 void LogFile::reopen() {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gateway/log_output.h"
 #include "routing/base/result.h"
 
 namespace gateway {
@@ -21,8 +22,8 @@ class LogFile {
     LogFile(const LogFile&) = delete;
     LogFile& operator=(const LogFile&) = delete;
 
-    /// One system call.  What cannot be written is lost: a log that cannot be written is no reason to stop serving.
-    void write(std::string_view line);
+    /// False: it is lost.  A log that cannot be written is no reason to stop serving.
+    bool write(std::string_view line);
     /// Whether the last line brought it above its limit.
     [[nodiscard]] bool is_full() const { return size_limit_ != 0 && size_ > size_limit_; }
     /// Opens the file of that name anew; if that fails, the old one goes on.
@@ -45,6 +46,7 @@ class LogFile {
 
     std::string path_;
     int descriptor_ = -1;
+    LogOutput output_{-1};
     std::uint64_t size_ = 0;
     std::uint64_t size_limit_;
     std::uint64_t size_limit_asked_;

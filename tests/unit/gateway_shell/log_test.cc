@@ -9,7 +9,9 @@
 #include <vector>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -265,6 +267,71 @@ TEST_CASE("a syslog that cannot be reached by name is an error", "[gateway]") {
     Log log;
     CHECK_FALSE(log.configure({.file = {}, .remote_syslog = "udp://256.256.256.256:1"}, "treegate").ok());
     CHECK_FALSE(log.configure({.file = {}, .remote_syslog = "tcp://127.0.0.1:1"}, "treegate").ok());
+}
+
+TEST_CASE("a log file that is a pipe without a reader is an error, not a wait", "[gateway]") {
+    const ScratchFolder folder;
+    REQUIRE(mkfifo(folder.file("log").c_str(), 0600) == 0);
+    Log log;
+    LogConfig config;
+    config.file = folder.file("log");
+    const auto opened = log.configure(config, "treegate");
+    REQUIRE_FALSE(opened.ok());
+    CHECK(opened.error().find("cannot open the log file " + config.file) == 0);
+}
+
+TEST_CASE("a pipe that nobody reads stops nobody; how much was lost is told when somebody reads again", "[gateway]") {
+    int ends[2];
+    REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+    REQUIRE(fcntl(ends[1], F_SETPIPE_SZ, 4096) > 0);
+    const ScratchFolder folder;
+    Log log;
+    LogConfig config;
+    config.file = "/proc/self/fd/" + std::to_string(ends[1]);
+    config.time = false;
+    REQUIRE(log.configure(config, "treegate").ok());
+
+    // A write that waits for a reader would never come back.
+    const std::string text(100, 'x');
+    for (int i = 0; i < 1000; ++i) log.info(text);
+    std::string got(1 << 20, ' ');
+    const auto drain = [&] {
+        const ssize_t size = read(ends[0], got.data(), got.size());
+        REQUIRE(size > 0);
+        return got.substr(0, static_cast<std::size_t>(size));
+    };
+    const std::string line = "[" + std::to_string(getpid()) + "] [INF] " + text + "\n";
+    const std::string first = drain();
+    const std::size_t whole = first.size() / line.size();
+    REQUIRE(whole > 0);
+    CHECK(first.substr(0, line.size()) == line);
+
+    log.info("back");
+    const std::string after = drain();
+    CHECK(after.find(std::to_string(1000 - whole) + " lines of the log are lost") != std::string::npos);
+    CHECK(after.ends_with("[INF] back\n"));
+    log.info("again");
+    CHECK(drain() == "[" + std::to_string(getpid()) + "] [INF] again\n");
+    close(ends[0]);
+    close(ends[1]);
+}
+
+TEST_CASE("a line that was cut when its reader rested ends before the next", "[gateway]") {
+    int ends[2];
+    REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+    REQUIRE(fcntl(ends[1], F_SETPIPE_SZ, 4096) > 0);
+    LogOutput output(ends[1]);
+    CHECK_FALSE(output.write(std::string(10000, 'a') + "\n"));
+    CHECK_FALSE(output.write("lost\n"));
+    std::string got(1 << 20, ' ');
+    const ssize_t size = read(ends[0], got.data(), got.size());
+    REQUIRE(size > 0);
+    CHECK(got.substr(0, static_cast<std::size_t>(size)) == std::string(static_cast<std::size_t>(size), 'a'));
+    CHECK(output.write("next\n"));
+    CHECK(read(ends[0], got.data(), got.size()) == 6);
+    CHECK(got.starts_with("\nnext\n"));
+    close(ends[0]);
+    close(ends[1]);
 }
 
 }  // namespace gateway
