@@ -45,6 +45,9 @@ inline constexpr int digests_differ_max = 2;
 inline constexpr int rival_answers_max = 3;
 /// ... within this time.  Who gave way stays out of the tree as long.
 inline constexpr base::Duration rival_time = std::chrono::seconds(30);
+/// Who is met with an id that is in use may be its holder, started again before all had noticed the end of its former
+/// life (silence_max, and the way of the news); it is taken for a copy after this.
+inline constexpr base::Duration former_life_time = std::chrono::seconds(6);
 /// The same warning about the same peer is logged once in this time, and so many of them are remembered.
 inline constexpr base::Duration told_again_time = std::chrono::minutes(1);
 inline constexpr std::size_t told_max = 256;
@@ -193,6 +196,7 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     void drop_dial(std::map<TransportId, Dial>::iterator pending, std::string_view reason);
     void close_channel(Channel& channel);
     [[nodiscard]] bool told_lately(const std::string& text);
+    [[nodiscard]] bool may_be_former_life(const std::string& said, std::uint64_t boot);
     void refuse_channel(Channel& channel, RefuseReason reason, std::string_view text);
     void end_link(PeerSession& session);
     [[nodiscard]] PeerSession* session_of(PeerHandle handle);
@@ -253,6 +257,8 @@ class Tree::Core final : public SessionOwner, private LaneSink, private Delivery
     std::vector<PeerHandle> leaving_;  ///< sessions that end with leaving_for_, at the end of the turn
     Refuse leaving_for_;
     std::map<std::string, base::Instant> told_;  ///< warnings -> when they were logged
+    /// (what was said of an id in use, boot id of its second holder) -> when first; at most told_max.
+    std::map<std::pair<std::string, std::uint64_t>, base::Instant> met_twice_;
 
     bool own_dirty_ = false;
     std::size_t own_unflushed_ = 0;  ///< changes since own_dirty_

@@ -527,6 +527,15 @@ bool Tree::Core::told_lately(const std::string& text) {
     return false;
 }
 
+/// True while this life of somebody with an id that is in use has not come for so long that it must be a copy.
+bool Tree::Core::may_be_former_life(const std::string& said, std::uint64_t boot) {
+    if (met_twice_.size() >= told_max)
+        std::erase_if(met_twice_, [&](const auto& entry) { return now_ - entry.second >= told_again_time; });
+    if (met_twice_.size() >= told_max) return false;
+    const auto [first, fresh] = met_twice_.try_emplace({said, boot}, now_);
+    return now_ - first->second < former_life_time;
+}
+
 void Tree::Core::refuse_channel(Channel& channel, RefuseReason reason, std::string_view text) {
     ++counters_.refused;
     log_line(LogLevel::warning, "refused a connection from " + channel.remote + ": " + std::string{text});
@@ -540,9 +549,12 @@ void Tree::Core::end_session(PeerSession& session, const Refuse& why, bool tell)
     const bool was_link = session.link != link_none;
     const std::string text =
         std::string{was_link ? "link to " : "connection with "} + session.describe_other() + " ends: " + why.text;
+    const bool former_life = why.reason == RefuseReason::id_in_use && !was_link &&
+                             may_be_former_life(why.text, tell ? session.other().boot : options_.boot);
     // Who tries again and again is named once a minute.
-    const bool again = person && !was_link && told_lately(text);
+    const bool again = person && !was_link && !former_life && told_lately(text);
     const LogLevel level = again                                   ? LogLevel::debug
+                           : former_life                           ? LogLevel::info
                            : why.reason == RefuseReason::id_in_use ? LogLevel::error
                            : person                                ? LogLevel::warning
                            : was_link                              ? LogLevel::info
@@ -551,7 +563,7 @@ void Tree::Core::end_session(PeerSession& session, const Refuse& why, bool tell)
     if (person) {
         ++counters_.refused;
         if (why.reason == RefuseReason::protocol && tell) ++counters_.protocol_errors;
-        if (!again) advise("refused", session, why.text);
+        if (!again && !former_life) advise("refused", session, why.text);
     }
     end_link(session);
     const SessionState state = session.state();

@@ -155,8 +155,8 @@ class Membership(unittest.IsolatedAsyncioTestCase):
         (copy.folder / "data" / "identity").write_bytes((b.folder / "data" / "identity").read_bytes())
         copy.start()
         identity = b.status()["id"]
-        a.wait_line(rf"\[ERR\] tree: .*{identity}.* is in use by another live gateway")
-        copy.wait_line(rf"\[ERR\] tree: .*{identity}.* is in use by another live gateway")
+        await asyncio.to_thread(a.wait_line, rf"\[ERR\] tree: .*{identity}.* is in use by another live gateway", 60)
+        await asyncio.to_thread(copy.wait_line, rf"\[ERR\] tree: .*{identity}.* is in use by another live gateway", 60)
         told = await self.until_told(heard, "refused")
         self.assertEqual(identity, told["member_id"])
         self.assertEqual(["a", "b"], sorted(a.status()["members"]))

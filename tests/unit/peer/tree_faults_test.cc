@@ -289,6 +289,9 @@ TEST_CASE("a machine that vanished without a word and starts again is let in onc
     world.run(seconds(10));
     CHECK(world.why_not_one_tree() == "");
     CHECK(world.gateways[2]->tree->counters().links_lost == 0);
+    // It was its own former life, so nobody shall be sent to look for a copy.
+    for (const std::size_t place : {0, 1})
+        CHECK_FALSE(world.gateways[place]->logged(LogLevel::error, "is in use by another live gateway"));
 }
 
 TEST_CASE("two halves that meet with one id in both: one holder leaves, and both logs say why", "[peer][faults]") {

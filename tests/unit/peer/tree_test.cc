@@ -168,6 +168,9 @@ TEST_CASE("a second live holder of an id is refused wherever it joins", "[peer][
     CHECK(world.gateways[there]->logged("is in use by another live gateway"));
     CHECK(world.gateways[3]->logged("is in use by another live gateway"));
     CHECK(world.gateways[3]->up.empty());
+    world.run(seconds(20));
+    CHECK(world.gateways[there]->logged(LogLevel::error, "is in use by another live gateway"));
+    CHECK(world.gateways[3]->logged(LogLevel::error, "is in use by another live gateway"));
     world.kill(3);
     CHECK(world.why_not_one_tree() == "");
 }

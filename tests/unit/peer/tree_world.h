@@ -137,6 +137,12 @@ class Gateway final : public TreeHost, public TreeEvents {
                            [&](const auto& line) { return line.second.find(part) != std::string::npos; });
     }
 
+    [[nodiscard]] bool logged(LogLevel level, std::string_view part) const {
+        return std::any_of(lines.begin(), lines.end(), [&](const auto& line) {
+            return line.first == level && line.second.find(part) != std::string::npos;
+        });
+    }
+
     World& world;
     std::size_t place;
     TreeOptions options;
