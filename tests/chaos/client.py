@@ -9,10 +9,14 @@ RETRY_SECONDS = 0.03
 
 
 class Client:
-    """Connects for ever to one gateway, subscribes anew each time, and hands every message to `on_message(client, subject, headers, payload)`."""
+    """Connects for ever to one gateway, subscribes anew each time, and hands every message to `on_message(client, subject, headers, payload)`.
 
-    def __init__(self, gateway, filters, on_message, on_connect=lambda: None):
-        self.gateway, self.filters, self.on_message, self.on_connect = gateway, filters, on_message, on_connect
+    A filter is `subject` or `subject queue`; with a name its durable subscriptions find what they had not got before a connection broke.
+    """
+
+    def __init__(self, gateway, filters, on_message, on_connect=lambda: None, name=""):
+        self.gateway, self.filters, self.on_message, self.on_connect, self.name = gateway, filters, on_message, on_connect, name
+        self.sid, self.reply = "", ""  # of the message that is handed over
         self.connection = 0  # number of the current one, or of the next one while there is none
         self.ready = asyncio.Event()  # subscribed, as far as the gateway's PONG says
         self.writer = None
@@ -33,13 +37,15 @@ class Client:
         """One connection, to its end."""
         reader, self.writer = await asyncio.open_connection(self.gateway.host, self.gateway.port, limit=1 << 20)
         subscribe = "".join(f"SUB {subject} {sid}\r\n" for sid, subject in enumerate(self.filters, 1))
-        self.writer.write(b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n' + subscribe.encode() + b"PING\r\n")
+        self.writer.write(b'CONNECT {"verbose":false,"headers":true,"no_responders":true,"name":"%s"}\r\n' % self.name.encode() + subscribe.encode() + b"PING\r\n")
         while line := await reader.readline():
             words = line.split()
             verb = words[0] if words else b""
             if verb in (b"MSG", b"HMSG"):
                 body = (await reader.readexactly(int(words[-1]) + 2))[:-2]
                 head = int(words[-2]) if verb == b"HMSG" else 0
+                self.sid = words[2].decode()
+                self.reply = words[3].decode() if len(words) == (6 if head else 5) else ""
                 self.on_message(self, words[1].decode(), body[:head], body[head:])
             elif verb == b"PONG":
                 self.on_connect()

@@ -216,8 +216,8 @@ class Gateway(Server):
 
     def ask(self, *words, seconds=WAIT_SECONDS_MAX):
         """Runs one of treegate's own subcommands against this gateway with --json; returns what it printed, parsed."""
-        command = [str(self.binary), *words, "-s", self.url, "--json"]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+        command = [str(self.binary), *words, "-s", self.url, "--json", "--timeout", f"{seconds}s"]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=2 * seconds)
         if run.returncode != 0:
             raise ServerFailed(f"treegate {' '.join(words)} at {self.name} ended with {run.returncode}: {run.stdout}{run.stderr}")
         return json.loads(run.stdout)

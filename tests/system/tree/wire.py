@@ -26,6 +26,7 @@ class Wire:
     def __init__(self, target=None):
         self.target = target
         self.pairs = set()
+        self.carrying = set()  # tasks; one that waits for ever would be taken for garbage
         self.is_cut = False
         self.silent = set()  # lanes on which nothing gets through
         self.seconds = 0.0  # each way
@@ -148,11 +149,13 @@ class Wire:
 
     async def _carry(self, reader, writer):
         self.carried += 1
+        self.carrying.add(asyncio.current_task())
         target = self.target if isinstance(self.target, str) or self.target is None else self.target.tree_address
         try:
             host, port = target.rsplit(":", 1)
             far_reader, far_writer = await asyncio.open_connection(host, int(port))
         except (OSError, AttributeError):  # nobody there (yet)
+            self.carrying.discard(asyncio.current_task())
             return reset(writer)
         pair = Pair(self, writer, far_writer, self.breaks.popleft() if self.breaks else None)
         self.pairs.add(pair)
@@ -162,6 +165,7 @@ class Wire:
             await asyncio.gather(pair.pump(reader, far_writer, True), pair.pump(far_reader, writer, False), return_exceptions=True)
         finally:
             self.pairs.discard(pair)
+            self.carrying.discard(asyncio.current_task())
             pair.reset()
 
 
