@@ -6,7 +6,7 @@ A place gives the URLs for a scenario, does to its servers what a program asks f
 import signal
 import subprocess
 
-from servers import STOP_SECONDS_MAX, Gateway, ServerFailed, Stock
+from servers import STOP_SECONDS_MAX, Gateway, ServerFailed, Stock, reserve_port
 from spread import Spread
 
 LAME_DUCK = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "200ms"\n'  # 30 s: stock takes no less; clients go one by one, at once
@@ -14,12 +14,15 @@ LEAVES = ("l11", "l22", "l33")  # of the tree: a branch of the root each
 
 
 class StockThatReturns(Stock):
-    """A stock server that keeps its port over a restart."""
+    """A stock server that keeps its port over a restart, and for itself meanwhile."""
 
-    def ready(self, seconds=20):
-        super().ready(seconds)
-        self.config = self.config.replace('listen: "127.0.0.1:-1"', f'listen: "127.0.0.1:{self.port}"')
-        return self
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._reserved = reserve_port()
+        self.config = self.config.replace('listen: "127.0.0.1:-1"', f'listen: "127.0.0.1:{self._reserved.getsockname()[1]}"', 1)
+
+    def release(self):
+        self._reserved.close()
 
 
 class Place:
