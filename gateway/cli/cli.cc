@@ -48,6 +48,8 @@ constexpr std::array commands = {
     Command{"path", "verify", "", "", "reads a traced message's headers (standard input) and multiplies again"},
     Command{"queue", "ls", "", "", "durable messages: backlog per target, watermark per origin, local queues"},
     Command{"queue", "where", "ORIGIN:POSITION", "record", "who has a record and who is still to get it"},
+    Command{"queue", "skip", "ORIGIN:POSITION", "record",
+            "gives up a record that Tree-Forbid bars (from the origin's machine)"},
     Command{"queue", "dump", "", "", "what the local queues took, in order: origin, run, position"},
 };
 

@@ -84,6 +84,20 @@ std::string pairs(const Rows& rows) {
     return text;
 }
 
+/// Durable records that wait for another way; empty: none does.
+std::string barred(const Json& answer) {
+    Rows rows = {{"Barred record", "For", "By", "Subject", "Since"}};
+    for (const Json& record : array_of(answer, "barred"))
+        rows.push_back({text_of(record, "record"), name_of(record),
+                        flag_of(record, "given_up") ? "given up" : text_of(record, "by"), text_of(record, "subject"),
+                        duration_of(record, "since_ms", 1e3)});
+    if (rows.size() == 1) return {};
+    return "\n" + table(rows) +
+           "Its Tree-Forbid names a gateway on the way: it waits, and with it all that follows for that gateway.\n"
+           "It goes on when there is another way, or the name, region or tag that bars it is gone; 'treegate queue\n"
+           "skip RECORD' gives up that record alone.\n";
+}
+
 // ---- tree -----------------------------------------------------------------------------------------------------------
 
 std::string tree_status(const Json& answer) {
@@ -106,6 +120,7 @@ std::string tree_status(const Json& answer) {
                          duration_of(link, "round_trip_us", 1e6), text_of(link, "synced")});
     }
     if (links.size() > 1) text += "\n" + table(links);
+    text += barred(answer);
 
     Rows counters = {{"Counter", "Count"}};
     bool zeros = false;
@@ -303,6 +318,7 @@ std::string queue_ls(const Json& answer) {
                            text_of(target, "synced"), duration_of(target, "quiet_ms", 1e3)});
     }
     if (targets.size() > 1) text += "\n" + table(targets);
+    text += barred(answer);
     Rows origins = {{"From", "Run", "Accepted", "Synced"}};
     for (const Json& origin : array_of(answer, "origins")) {
         origins.push_back(
@@ -331,6 +347,11 @@ std::string queue_where(const Json& answer) {
         targets.push_back({name_of(target), text_of(target, "state")});
     if (targets.size() > 1) text += "\n" + table(targets);
     return text;
+}
+
+std::string queue_skip(const Json& answer) {
+    return text_of(answer, "record") + " is given up for " + list_of(answer, "given_up") +
+           ": told there as a loss. What follows it goes on.\n";
 }
 
 std::string queue_dump(const Json& answer) {
@@ -394,6 +415,7 @@ std::string render(std::string_view verb, const nlohmann::json& answer) {
             if (verb == "path.explain") return path_explain(answer);
             if (verb == "queue.ls") return queue_ls(answer);
             if (verb == "queue.where") return queue_where(answer);
+            if (verb == "queue.skip") return queue_skip(answer);
             if (verb == "queue.dump") return queue_dump(answer);
         } catch (const nlohmann::json::exception&) {
             // A member of another type than expected: the answer as it is says more than an error.

@@ -119,6 +119,7 @@ void Node::end_turn(base::Instant now) {
             return known.empty() ? base::to_hex(id.view()) : std::string(known);
         },
         [this](std::string_view kind, std::string_view members) { requests_->advise(kind, members); });
+    try_barred();
     // Each step may give the others something to do, but every round consumes what it was given.
     for (;;) {
         std::vector<Outgoing> outgoing = std::exchange(outgoing_, {});
@@ -133,8 +134,11 @@ void Node::end_turn(base::Instant now) {
         const bool answered = requests_->answer();
         if (durable_) durable_->flush(now);
         drain_durable();
+        tell_unbarred();
         resume_held();
-        if (outgoing.empty() && !answered && outgoing_.empty() && (!durable_ || durable_->outbox().empty())) return;
+        if (outgoing.empty() && !answered && !requests_->waiting() && outgoing_.empty() &&
+            (!durable_ || durable_->outbox().empty()))
+            return;
     }
 }
 
@@ -213,6 +217,7 @@ void Node::forgotten(GatewayIndex gateway) {
         kept_filters_.erase(kept);
     }
     if (durable_) durable_->give_up(gateway, now_);
+    barred_.erase(gateway);
     const std::string_view known = tree_->name(gateway);
     const std::string id = base::to_hex(registry_.id(gateway).view());
     JsonWriter json;

@@ -31,6 +31,7 @@
 #include "routing/base/prng.h"
 #include "routing/base/time.h"
 #include "routing/gateway_registry.h"
+#include "routing/node/barred.h"
 #include "routing/node/holds.h"
 #include "routing/node/inbox_memory.h"
 #include "routing/node/interest_sum.h"
@@ -106,8 +107,7 @@ struct NodeCounters {
     std::uint64_t durable_published = 0;
     std::uint64_t durable_held = 0;
     std::uint64_t durable_no_taker = 0;
-    /// Records that were not sent to a target, as the way there led through a gateway that Tree-Forbid names by now;
-    /// they stay in the log, and go when there is another way.
+    /// How often a record was found that must not go the way to its target (barred.h).
     std::uint64_t durable_barred = 0;
     std::uint64_t targeting_malformed =
         0;  ///< messages that went nowhere for a Tree-To or Tree-Forbid that says nothing
@@ -316,6 +316,15 @@ class Node final : private peer::TreeEvents {
     void forward_to_inbox(Outgoing& outgoing);
     void tick_lookups();
 
+    // node_barred.cc
+    [[nodiscard]] bool is_one_of(const std::vector<GatewayTerm>& terms, GatewayIndex gateway) const;
+    /// A gateway on the way to `target` (or itself) that these header lines forbid; gateway_none: there is none.
+    [[nodiscard]] GatewayIndex forbidden_on_way(std::string_view lines, GatewayIndex target);
+    /// The record, whose header lines are in scope_lines_, stays here; people are told once.
+    void bar(GatewayIndex target, const queue::SendRecord& record, queue::Position after);
+    void try_barred();
+    void tell_unbarred();
+
     // node_durable.cc
     [[nodiscard]] bool interest_known() const;
     void need_store();
@@ -378,6 +387,8 @@ class Node final : private peer::TreeEvents {
     GatewayMask room_;                       // scratch of pick_durable()
     queue::Outbox outbox_;                   // scratch of drain_durable()
     std::vector<peer::PrevPosition> prevs_;  // scratch of send_record()
+    BarredRecords barred_;                   // what people know of; the engine holds the records
+    bool ways_new_ = false;                  // a scope may be another since what is barred was tried
     std::string pub_ack_;                    // scratch of acknowledge()
 
     std::unique_ptr<peer::Tree> tree_;

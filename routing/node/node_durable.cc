@@ -263,12 +263,17 @@ void Node::send_record(const queue::SendRecord& record) {
     TargetSet open;
     prevs_.clear();
     for (std::size_t i = 0; i < targets->size(); ++i) {
-        if (within != nullptr && within->bars((*targets)[i].gateway)) continue;  // a gap, until the way is another
-        if (within != nullptr) open.push_back((*targets)[i]);
+        const GatewayIndex gateway = (*targets)[i].gateway;
         const queue::Prev& prev = outbox_.prevs[record.prevs_from + i];
+        if (within != nullptr && within->bars(gateway)) {
+            bar(gateway, record, prev.position);
+            continue;
+        }
+        // What the engine gave out before it heard of a barred record of this turn.
+        if (!barred_.empty() && record.position > durable_->barred(gateway) && durable_->barred(gateway) != 0) continue;
+        if (within != nullptr || !barred_.empty()) open.push_back((*targets)[i]);
         prevs_.push_back(peer::PrevPosition{prev.run, prev.position});
     }
-    counters_.durable_barred += targets->size() - prevs_.size();
     if (prevs_.empty()) return;
     const AccountId account = sets_.account(record.targets);
     const TargetSetId set = prevs_.size() == targets->size() ? record.targets : sets_.intern(open, account);
@@ -310,6 +315,7 @@ void Node::drain_durable() {
     if (!reopen) return;
     host_.log(peer::LogLevel::error, "The store of durable messages failed and is opened again");
     durable_.reset();
+    barred_.clear();
     subscribers_.clear();
     acks_first_ += acks_.size();
     acks_.clear();  // never acknowledged: their publishers ask again

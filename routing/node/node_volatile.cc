@@ -118,6 +118,7 @@ const Scope& Node::scope_of(std::string_view lines) {
 
 void Node::forget_scopes() {
     scopes_.clear();
+    ways_new_ = true;
     host_.scopes_changed();
 }
 
@@ -133,11 +134,10 @@ Scope Node::make_scope(std::string_view lines) {
     scope.gateways.resize(registry_.size());
     std::vector<Prime> forbidden;
     for (GatewayIndex gateway = 0; gateway < registry_.size(); ++gateway) {
-        const std::string id = base::to_hex(registry_.id(gateway).view());
-        const GatewayDescription known{tree_->name(gateway), id, tree_->region(gateway), tree_->tags(gateway)};
-        const bool excluded = matches(targeting.value().forbid, known);
+        const bool excluded = is_one_of(targeting.value().forbid, gateway);
         if (excluded) forbidden.push_back(paths.prime_of(gateway));
-        scope.gateways[gateway] = !excluded && (!targeting.value().narrowed || matches(targeting.value().to, known));
+        scope.gateways[gateway] =
+            !excluded && (!targeting.value().narrowed || is_one_of(targeting.value().to, gateway));
     }
     if (forbidden.empty()) return scope;
     // Who lives behind a forbidden gateway: the number of the path there can be divided by its prime.

@@ -32,6 +32,16 @@ std::string hex_64(std::uint64_t number) {
     return base::to_hex(bytes);
 }
 
+constexpr std::string_view record_wanted = R"(the request needs a "record": <origin's name>:<position>)";
+
+/// "a:17".  Position 0: it is none.
+std::pair<std::string_view, queue::Position> read_record(std::string_view text) {
+    const std::size_t colon = text.rfind(':');
+    queue::Position position = 0;
+    if (colon != std::string_view::npos) std::from_chars(text.data() + colon + 1, text.data() + text.size(), position);
+    return {text.substr(0, colon), position};
+}
+
 /// A gateway's name as one token of a subject: what would end it is replaced.
 std::string name_token(std::string_view name) {
     std::string token(name);
@@ -111,6 +121,8 @@ void TreeRequests::handle(const HeldMessage& request, bool trusted) {
         reply(request, queue_ls());
     } else if (verb == "queue.where") {
         reply(request, queue_where(json_string_member(body, "record")));
+    } else if (verb == "queue.skip") {
+        reply(request, queue_skip(json_string_member(body, "record"), trusted));
     } else if (verb == "queue.dump") {
         if (!node_.durable_) {
             reply(request, R"({"queues":[],"next":0})");
@@ -125,8 +137,19 @@ void TreeRequests::handle(const HeldMessage& request, bool trusted) {
     } else {
         reply(request, error_answer("there is no verb '" + std::string(verb) +
                                     "'; there are tree.status, tree.map, tree.forget, path.show, path.explain, "
-                                    "path.verify, queue.ls, queue.where, queue.dump"));
+                                    "path.verify, queue.ls, queue.where, queue.skip, queue.dump"));
     }
+}
+
+void TreeRequests::write_barred(JsonWriter& json) const {
+    json.key("barred").open_array();
+    for (const auto& [target, record] : node_.barred_) {
+        json.open_object().member("record", record_name(node_.name(), record.position));
+        json.member("gateway", name_of(target)).member("by", name_of(record.by)).member("subject", record.subject);
+        json.member("headers", record.lines).member("given_up", record.given_up);
+        json.member("since_ms", milliseconds(node_.now_ - record.since)).close_object();
+    }
+    json.close_array();
 }
 
 std::string TreeRequests::name_of(GatewayIndex gateway) const {
@@ -159,7 +182,9 @@ std::string TreeRequests::tree_status() const {
     json.member("dropped_factors", paths.dropped_factors).member("law_violations", paths.law_violations);
     json.member("digest", hex_64(status.digest)).key("durable_filters").open_array();
     for (const auto& filter : node_.durable_filters_) json.string(filter.filter);
-    json.close_array().key("links").open_array();
+    json.close_array();
+    write_barred(json);
+    json.key("links").open_array();
     for (const auto& link : status.links) {
         json.open_object().member("gateway", name_of(link.gateway));
         json.member(
@@ -386,9 +411,11 @@ std::string TreeRequests::queue_ls() const {
             json.member("open", target.open).member("last", target.last).member("floor", target.floor);
             json.member("sent", target.sent).member("accepted", target.accepted).member("synced", target.synced);
             json.member("backlog", target.backlog_records_max).member("in_flight_bytes", target.in_flight_bytes);
-            json.member("quiet_ms", milliseconds(target.quiet)).close_object();
+            json.member("quiet_ms", milliseconds(target.quiet)).member("barred", target.barred).close_object();
         }
-    json.close_array().key("origins").open_array();
+    json.close_array();
+    write_barred(json);
+    json.key("origins").open_array();
     if (node_.durable_)
         for (const auto& origin : node_.durable_->origins()) {
             json.open_object().member("gateway", name_of(origin.gateway)).member("run", hex_64(origin.run));
@@ -439,12 +466,8 @@ void TreeRequests::on_dump(const queue::DumpChunk& chunk) {
 }
 
 std::string TreeRequests::queue_where(std::string_view record) const {
-    const std::size_t colon = record.rfind(':');
-    queue::Position position = 0;
-    if (colon != std::string_view::npos)
-        std::from_chars(record.data() + colon + 1, record.data() + record.size(), position);
-    if (position == 0) return error_answer("the request needs a \"record\": <origin's name>:<position>");
-    const std::string_view origin = record.substr(0, colon);
+    const auto [origin, position] = read_record(record);
+    if (position == 0) return error_answer(record_wanted);
     JsonWriter json;
     json.open_object().member("gateway", node_.name()).member("record", record);
     if (!node_.durable_) {
@@ -456,11 +479,21 @@ std::string TreeRequests::queue_where(std::string_view record) const {
         // listed as having it.
         json.member("role", "origin").key("targets").open_array();
         for (const auto& target : node_.durable_->targets(node_.now_)) {
-            json.open_object().member("gateway", name_of(target.gateway));
-            json.member("state", position <= target.synced || position > target.last ? "has it, or is no target of it"
-                                 : position <= target.floor                          ? "lost"
-                                                                                     : "to get it")
-                .close_object();
+            std::string state = "to get it";
+            if (position <= target.synced || position > target.last) {
+                state = "has it, or is no target of it";
+            } else if (position <= target.floor) {
+                state = "lost";
+            } else if (const auto barred = node_.barred_.find(target.gateway); barred != node_.barred_.end()) {
+                const BarredRecord& first = barred->second;
+                if (position == first.position) {
+                    state = "barred: its Tree-Forbid names " + name_of(first.by) + ", on the way there";
+                } else if (position > first.position) {
+                    state = "waits behind " + record_name(node_.name(), first.position) + ", which is barred by " +
+                            name_of(first.by);
+                }
+            }
+            json.open_object().member("gateway", name_of(target.gateway)).member("state", state).close_object();
         }
         json.close_array().close_object();
         return json.text();
@@ -472,6 +505,38 @@ std::string TreeRequests::queue_where(std::string_view record) const {
                 .member("passed", position <= one.accepted)
                 .member("synced", position <= one.synced);
     json.close_object();
+    return json.text();
+}
+
+std::string TreeRequests::queue_skip(std::string_view record, bool trusted) {
+    if (!trusted)
+        return error_answer(
+            "queue.skip gives a message up: ask the gateway from a client on its own machine (127.0.0.1 or ::1)");
+    const auto [origin, position] = read_record(record);
+    if (position == 0) return error_answer(record_wanted);
+    const std::string named = "'" + std::string(record) + "'";
+    if (origin != node_.name() && origin != base::to_hex(node_.options_.tree.id.view()))
+        return error_answer(named + " is not of this gateway: ask the one where it was published");
+    std::vector<std::string> given_up;
+    std::string error = named + " is barred for nobody: 'queue ls' shows what is";
+    for (auto& [target, barred] : node_.barred_) {
+        if (barred.position != position || barred.given_up) continue;
+        if (!node_.durable_->skip_barred(target, position, node_.now_)) {
+            error = node_.tree_->is_reachable(target)
+                        ? "what comes before " + named + " is still on its way to " + name_of(target) + ": ask again"
+                        : name_of(target) + " is away: whether " + named + " is barred shows when it is back";
+            continue;
+        }
+        barred.given_up = true;
+        given_up.push_back(name_of(target));
+        node_.host_.log(peer::LogLevel::warning, "Durable record " + record_name(node_.name(), position) +
+                                                     " is given up for " + given_up.back() + ", as an operator said");
+    }
+    if (given_up.empty()) return error_answer(error);
+    JsonWriter json;
+    json.open_object().member("gateway", node_.name()).member("record", record).key("given_up").open_array();
+    for (const std::string& name : given_up) json.string(name);
+    json.close_array().close_object();
     return json.text();
 }
 

@@ -12,6 +12,7 @@
 //     queue.ls       -                             targets, origins and readers of the durable engine
 //     queue.dump     {"from":"0"}                  what the local queue took; again from "next"
 //     queue.where    {"record":"<origin>:<position>"}                     who has it and who is still to get it
+//     queue.skip     {"record":"<origin>:<position>"}                     given up for whom it is barred (changes)
 //
 // An answer is one JSON object; {"error":"..."} if the verb or the request is not understood.  What changes something
 // is done only for clients on this machine, until there are accounts to say who may.
@@ -34,6 +35,10 @@
 //                      a neighbour's logs differed in quiet and were exchanged
 //     loss             "origin":"..","after":3,"up_to":9
 //                      durable messages that will never arrive here
+//     barred           "record":"a:17","member":"b","member_id":"..","by":"m","subject":"..","headers":".."
+//                      a durable message waits, and what follows it for b: its Tree-Forbid names m, on the way there
+//     unbarred         "record":"a:17","member":"b","member_id":"..","given_up":false
+//                      it went on, or was given up by an operator
 //     refused          "member":"b","member_id":"..","reason":".."
 //                      a connection that a person should look at
 //     forgotten        "member":"b","member_id":".."
@@ -79,6 +84,9 @@ class TreeRequests {
     void on_dump(const queue::DumpChunk& chunk);
     /// Publishes what waits.  True if anything did.
     bool answer();
+    [[nodiscard]] bool waiting() const { return !requests_.empty() || !replies_.empty(); }
+    /// What people call a gateway: its name, or its id in hex while no name is known.
+    [[nodiscard]] std::string name_of(GatewayIndex gateway) const;
 
   private:
     struct Reply {
@@ -92,7 +100,7 @@ class TreeRequests {
     };
     void handle(const HeldMessage& request, bool trusted);
     void reply(const HeldMessage& request, std::string body);
-    [[nodiscard]] std::string name_of(GatewayIndex gateway) const;
+    void write_barred(JsonWriter& json) const;
 
     [[nodiscard]] std::string tree_status() const;
     [[nodiscard]] std::string tree_map() const;
@@ -102,6 +110,7 @@ class TreeRequests {
     [[nodiscard]] std::string path_verify(std::string_view path, std::string_view hops) const;
     [[nodiscard]] std::string queue_ls() const;
     [[nodiscard]] std::string queue_where(std::string_view record) const;
+    [[nodiscard]] std::string queue_skip(std::string_view record, bool trusted);
 
     Node& node_;
     std::vector<Request> requests_;

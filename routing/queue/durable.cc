@@ -191,6 +191,26 @@ void Durable::give_up(GatewayIndex target, base::Instant now) {
     if (!parts_->failed) parts_->origin.give_up(target, now);
 }
 
+void Durable::bar(GatewayIndex target, Position position, Position after) {
+    if (!parts_->failed) parts_->origin.bar(target, position, after);
+}
+
+void Durable::try_barred(GatewayIndex target, base::Instant now) {
+    if (!parts_->failed) parts_->origin.try_barred(target, now);
+}
+
+bool Durable::skip_barred(GatewayIndex target, Position position, base::Instant now) {
+    return !parts_->failed && parts_->origin.skip_barred(target, position, now);
+}
+
+Position Durable::barred(GatewayIndex target) const {
+    return parts_->origin.barred(target);
+}
+
+bool Durable::is_past(GatewayIndex target, Position position) const {
+    return parts_->origin.is_past(target, position);
+}
+
 void Durable::remember_interest(GatewayIndex gateway, std::string_view account, std::string_view filter,
                                 std::string_view queue, std::uint32_t weight) {
     parts_->remembered.push_back(remembered_row(RememberedInterest{parts_->registry.id(gateway), std::string(account),

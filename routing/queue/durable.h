@@ -89,6 +89,7 @@ struct TargetStatus {
     std::uint64_t in_flight_bytes = 0;
     bool reachable = false;
     bool open = false;       ///< it has answered the HEAD of this k
+    Position barred = 0;     ///< the record that may not go now and holds back what follows it (bar()); 0: none
     base::Duration quiet{};  ///< how long nothing moved while something is unacknowledged
 };
 
@@ -156,6 +157,19 @@ class Durable {
     void on_at(GatewayIndex target, base::ByteView body, base::Instant now);
     /// `treegate tree forget`: the target's backlog is given up; what it misses becomes a LOSS there, should it return.
     void give_up(GatewayIndex target, base::Instant now);
+    /// The record at `position` was in the outbox for `target` and must not go the way that leads there now; `after` is
+    /// its prev.  It stays in the log, and what follows it for this target too; no more of them is in the outbox until
+    /// try_barred() or until the target comes back into reach.
+    void bar(GatewayIndex target, Position position, Position after);
+    /// The way to `target` may be another now: what was barred is in the outbox again.
+    void try_barred(GatewayIndex target, base::Instant now);
+    /// Gives up the barred record at `position` alone: a LOSS at the target.  False: it is not what is barred for
+    /// `target`, or what comes before it is still on its way.
+    [[nodiscard]] bool skip_barred(GatewayIndex target, Position position, base::Instant now);
+    /// The record that is barred for `target`; 0: none.  Cost: two array reads.
+    [[nodiscard]] Position barred(GatewayIndex target) const;
+    /// Nothing is barred for `target`, and what is at `position` was sent (or given up).
+    [[nodiscard]] bool is_past(GatewayIndex target, Position position) const;
     /// Keeps `weight` (0: forget) as the last known interest of `gateway` over a restart.  On disk with the next
     /// commit.
     void remember_interest(GatewayIndex gateway, std::string_view account, std::string_view filter,

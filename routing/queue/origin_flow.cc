@@ -57,6 +57,10 @@ void OriginFlow::reset_sending(Flow& flow, Position from) {
     flow.sent = flow.scanned = from;
     flow.sent_bytes = flow.accepted_bytes = 0;
     flow.marks.clear();
+    forget_walk(flow);
+}
+
+void OriginFlow::forget_walk(Flow& flow) {
     flow.catching = true;
     flow.walk.page.reset();
     flow.walk.read.clear();
@@ -100,6 +104,7 @@ void OriginFlow::set_reachable(GatewayIndex gateway, bool reachable, base::Insta
         begin(slot, now);
     } else {
         target.state = State::away;
+        target.barred = 0;  // there is no way now; the next one may be another
         reset_sending(target, target.accepted);
     }
 }
@@ -128,6 +133,7 @@ void OriginFlow::on_at(GatewayIndex gateway, const At& at, base::Instant now) {
         // It may have less than it once reported: a restored backup.
         target.accepted = at.accepted;
         target.synced = at.synced;
+        if (target.accepted >= target.barred) target.barred = 0;  // it had gone before
         target.moved_at = now;
         if (target.round_trip_asked && target.repeats == 0) target.round_trip = now - target.head_at;
         target.repeats = 0;
@@ -143,6 +149,7 @@ void OriginFlow::on_at(GatewayIndex gateway, const At& at, base::Instant now) {
     const bool current = at.accepted >= target.accepted;
     if (at.accepted > target.accepted) {
         target.accepted = at.accepted;
+        if (target.accepted >= target.barred) target.barred = 0;  // it had gone before
         moved = true;
     }
     if (target.accepted > target.sent) reset_sending(target, target.accepted);
@@ -334,7 +341,7 @@ void OriginFlow::pump(TargetSlot slot, base::Instant now) {
     const TargetFacts& facts = log_.targets()[slot];
     Walk& walk = target.walk;
     if (walk.page == nullptr) target.scanned = std::max(target.scanned, target.sent);
-    while (target.sent_bytes - target.accepted_bytes < options_.target_window_bytes) {
+    while (target.sent_bytes - target.accepted_bytes < options_.target_window_bytes && !target.stands()) {
         if (target.sent >= facts.last_committed) {
             target.catching = false;
             walk.page.reset();
@@ -384,7 +391,7 @@ void OriginFlow::pump(TargetSlot slot, base::Instant now) {
             target.sent_bytes += cost(record.message);
             ++counters_.records_resent;
             sent_any = true;
-            if (target.sent_bytes - target.accepted_bytes >= options_.target_window_bytes) {
+            if (target.sent_bytes - target.accepted_bytes >= options_.target_window_bytes || target.stands()) {
                 more = true;
                 break;
             }
@@ -433,11 +440,56 @@ void OriginFlow::give_up(GatewayIndex gateway, base::Instant now) {
     const Position last = log_.targets()[slot].last_committed;
     log_.raise_floor(slot, last);
     target.accepted = target.synced = std::max(target.synced, last);
+    target.barred = 0;
     if (target.state == State::away) {
         reset_sending(target, target.accepted);
     } else {
         begin(slot, now);
     }
+}
+
+void OriginFlow::bar(GatewayIndex gateway, Position position, Position after) {
+    const TargetSlot slot = log_.find_slot(gateway);
+    if (slot == target_slot_none) return;
+    Flow& target = flow(slot);
+    if (target.state != State::open || target.sent < position || target.accepted >= position) return;
+    target.barred = position;
+    target.barred_after = after;
+    // What was sent before it is on its way; it and what followed it never left.
+    while (!target.marks.empty() && target.marks.back().position > after) target.marks.pop_back();
+    target.sent = target.scanned = std::max(after, target.accepted);
+    target.sent_bytes = target.marks.empty() ? target.accepted_bytes : target.marks.back().sent_bytes;
+    mark_sent(target);
+    forget_walk(target);
+}
+
+void OriginFlow::try_barred(GatewayIndex gateway, base::Instant now) {
+    const TargetSlot slot = log_.find_slot(gateway);
+    if (slot == target_slot_none) return;
+    flow(slot).barred = 0;
+    pump(slot, now);
+}
+
+bool OriginFlow::skip_barred(GatewayIndex gateway, Position position, base::Instant now) {
+    if (position == 0 || barred(gateway) != position) return false;
+    const TargetSlot slot = log_.find_slot(gateway);
+    Flow& target = flow(slot);
+    // A floor says that all before it is gone: what comes before must be there first.
+    if (target.accepted < target.barred_after) return false;
+    target.barred = 0;
+    log_.raise_floor(slot, position);
+    begin(slot, now);
+    return true;
+}
+
+Position OriginFlow::barred(GatewayIndex gateway) const {
+    const TargetSlot slot = log_.find_slot(gateway);
+    return slot < flows_.size() ? flows_[slot].barred : 0;
+}
+
+bool OriginFlow::is_past(GatewayIndex gateway, Position position) const {
+    const TargetSlot slot = log_.find_slot(gateway);
+    return slot < flows_.size() && flows_[slot].barred == 0 && flows_[slot].sent >= position;
 }
 
 void OriginFlow::tick(base::Instant now) {
@@ -464,7 +516,8 @@ bool OriginFlow::has_room(GatewayIndex gateway) const {
     const TargetSlot slot = log_.find_slot(gateway);
     if (slot == target_slot_none || slot >= flows_.size()) return true;
     const Flow& target = flows_[slot];
-    return target.state == State::open && target.sent_bytes - target.accepted_bytes < options_.target_window_bytes;
+    return target.state == State::open && target.barred == 0 &&
+           target.sent_bytes - target.accepted_bytes < options_.target_window_bytes;
 }
 
 Position OriginFlow::trim_mark() const {
@@ -493,6 +546,7 @@ std::vector<TargetStatus> OriginFlow::status(base::Instant now) const {
         status.in_flight_bytes = target.sent_bytes - target.accepted_bytes;
         status.reachable = facts.gateway < reachable_.size() && reachable_[facts.gateway] != 0;
         status.open = target.state == State::open;
+        status.barred = target.barred;
         if (target.synced < facts.last_committed && target.moved_at != base::Instant{})
             status.quiet = now - target.moved_at;
         out.push_back(status);

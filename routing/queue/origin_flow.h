@@ -9,6 +9,9 @@
 //                                                              | sent == last: live, else catching up
 //                                                              v
 //     AT(k): accepted and synced only grow; gap: sent := accepted, once per position and round trip
+//
+// A record that must not go on its way now (its Tree-Forbid names a gateway there) stops the flow before it, since
+// the target takes what follows only after it: bar().  What was sent before it is repeated as ever.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +52,12 @@ class OriginFlow {
     /// The answer to a read that this flow asked for; false if it was not its.
     bool on_read(CommandId id, std::vector<Page>& pages, base::Instant now);
     void give_up(GatewayIndex gateway, base::Instant now);
+    /// See Durable::bar() and the calls after it.
+    void bar(GatewayIndex gateway, Position position, Position after);
+    void try_barred(GatewayIndex gateway, base::Instant now);
+    bool skip_barred(GatewayIndex gateway, Position position, base::Instant now);
+    [[nodiscard]] Position barred(GatewayIndex gateway) const;
+    [[nodiscard]] bool is_past(GatewayIndex gateway, Position position) const;
     void tick(base::Instant now);
     [[nodiscard]] base::Instant next_deadline() const;
     [[nodiscard]] bool has_room(GatewayIndex gateway) const;
@@ -97,7 +106,11 @@ class OriginFlow {
         Position back_to = 0;
         base::Instant back_at{};
         bool went_back = false;
+        Position barred = 0;        // not 0: this record and what follows it stay here, whatever else is repeated
+        Position barred_after = 0;  // the target's record before it
         Walk walk;
+        /// All that may go now has gone.
+        [[nodiscard]] bool stands() const { return barred != 0 && sent >= barred_after; }
     };
     /// What is sent for one route of a page to the live targets.
     struct Plan {
@@ -121,6 +134,7 @@ class OriginFlow {
     bool next_page(TargetSlot slot);
     bool open_page(TargetSlot slot, const PageBytes& bytes);
     void lost_up_to(TargetSlot slot, Position position, base::Instant now);
+    void forget_walk(Flow& flow);
     [[nodiscard]] Prev prev_at(Position position) const;
     [[nodiscard]] AccountId account_of(const std::string& name) const;
 

@@ -165,37 +165,147 @@ TEST_CASE("who was behind a forbidden gateway is reached once there is another w
     CHECK(row.publish("Tree-Forbid: region=us\r\n") == Got{0, 3});
 }
 
+namespace {
+
+/// g1 and g2 are children of g0, g2 with a durable subscription; then g2 can be reached by way of g1 alone, and what
+/// was published before that with "Tree-Forbid: gateway=g1" is barred.
+struct Detour : Row {
+    Detour()
+        : Row(3, {"news"}, {}, [](GatewaySetup& setup) {
+              if (setup.host == 2) setup.join = {Network::address_of(0)};
+          }) {
+        clients[2]->subscribe("news", "", true);
+        run(2s);
+        REQUIRE(parent_of_2() == "g0");
+        for (const char* kind : {"barred", "unbarred", "loss"})
+            clients[0]->subscribe(std::string("$TREE.ADV.") + kind, "", false);
+        run(1s);
+        listen();
+        // The direct way is gone, but nobody knows it yet: the message is taken over for g2, and lost on the way.
+        network.cut(0, 2, Cut::black_hole);
+        publish("barred", "NATS/1.0\r\nTree-Forbid: gateway=g1\r\n\r\n");
+    }
+    void publish(const std::string& text, const std::string& headers = {}) {
+        gateways[0]->publish(clients[0]->connection(), "news", "", text, headers);
+    }
+    void listen() {
+        gateways[0]->observe_for_test([this](const MessageView& message) {
+            if (message.subject.starts_with("_INBOX.")) answers.emplace_back(message.payload());
+            if (message.subject.starts_with("$TREE.ADV."))
+                told.push_back(std::string(message.subject.substr(10)) + " " + std::string(message.payload()));
+        });
+        gateways[2]->observe_for_test([this](const MessageView& message) {
+            if (message.subject == "news") got.emplace_back(message.payload());
+        });
+    }
+    std::string parent_of_2() {
+        const auto status = gateways[2]->node().tree().status();
+        return status.parent == gateway_none ? std::string("none")
+                                             : std::string(gateways[2]->node().tree().name(status.parent));
+    }
+    std::string ask_g0(const std::string& verb, const std::string& record = {}) {
+        answers.clear();
+        gateways[0]->publish(clients[0]->connection(), "$TREE.REQ.g0." + verb, "_INBOX.c0.ask",
+                             R"({"record":")" + record + R"("})");
+        run(1s);
+        REQUIRE(answers.size() == 1);
+        return answers[0];
+    }
+    bool is_shown(const std::string& part) {
+        return ask_g0("queue.ls").find(part) != std::string::npos &&
+               ask_g0("tree.status").find(part) != std::string::npos;
+    }
+    int warned() {
+        int lines = 0;
+        for (const std::string& line : gateways[0]->log_lines())
+            if (line.find("Durable record g0:1 on 'news' waits, and with it all that follows for g2: the way there "
+                          "leads past g1, which its Tree-Forbid names") != std::string::npos)
+                ++lines;
+        return lines;
+    }
+
+    std::vector<std::string> got;      // by the client of g2, in order
+    std::vector<std::string> told;     // advisories that matter here: kind and body
+    std::vector<std::string> answers;  // to ask_g0()
+};
+
+bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
 TEST_CASE(
     "a durable message that is sent again goes through no forbidden gateway, and arrives when there is another way",
-    "[node][targeting]") {
-    // g1 and g2 are children of g0.
-    Row row(3, {"news"}, {}, [](GatewaySetup& setup) {
-        if (setup.host == 2) setup.join = {Network::address_of(0)};
-    });
-    row.clients[2]->subscribe("news", "", true);
-    row.run(2s);
-    const auto parent_of_2 = [&] {
-        const auto status = row.gateways[2]->node().tree().status();
-        return status.parent == gateway_none ? std::string("none")
-                                             : std::string(row.gateways[2]->node().tree().name(status.parent));
-    };
-    REQUIRE(parent_of_2() == "g0");
-    row.watch("news");
-    // The direct way is gone, but nobody knows it yet: the message is taken over for g2, and lost on the way.
-    row.network.cut(0, 2, Cut::black_hole);
-    row.gateways[0]->publish(row.clients[0]->connection(), "news", "", "text",
-                             "NATS/1.0\r\nTree-Forbid: gateway=g1\r\n\r\n");
+    "[node][targeting][barred]") {
+    Detour row;
+    for (int i = 0; i < 10; ++i) row.publish(std::to_string(i));
     row.run(1min);
-    REQUIRE(parent_of_2() == "g1");
-    CHECK(row.seen[2] == 0);
-    CHECK(row.gateways[0]->node().counters().durable_barred > 0);
+    REQUIRE(row.parent_of_2() == "g1");
+    CHECK(row.got.empty());
+    CHECK(row.gateways[0]->node().counters().durable_barred == 1);
     CHECK(row.gateways[1]->node().tree().paths().counters().transit_records == 0);
+    // Everybody can see what waits and why.
+    CHECK(row.warned() == 1);
+    REQUIRE(row.told.size() == 1);
+    CHECK(has(row.told[0], R"(barred {"kind":"barred","gateway":"g0")"));
+    CHECK(has(row.told[0], R"("record":"g0:1","member":"g2")"));
+    CHECK(has(row.told[0], R"("by":"g1","subject":"news","headers":"Tree-Forbid: gateway=g1\n")"));
+    CHECK(row.is_shown(R"("barred":[{"record":"g0:1","gateway":"g2","by":"g1","subject":"news")"));
+    CHECK(has(row.ask_g0("queue.ls"), R"("barred":1})"));
+    CHECK(has(row.ask_g0("queue.where", "g0:1"), "barred: its Tree-Forbid names g1, on the way there"));
+    CHECK(has(row.ask_g0("queue.where", "g0:5"), "waits behind g0:1, which is barred by g1"));
+    // It costs nothing while it waits, and what is published meanwhile waits too.
+    const auto& counters = row.gateways[0]->node().durable()->counters();
+    const std::uint64_t sent = counters.records_sent + counters.records_resent;
+    row.publish("late");
+    row.run(10min);
+    CHECK(counters.records_sent + counters.records_resent == sent);
+    CHECK(row.got.empty());
+    CHECK(row.warned() == 1);
     // Without g1 there is the direct way alone.
     row.network.heal_all();
     row.gateways[1]->crash(0);
     row.run(30s);
-    REQUIRE(parent_of_2() == "g0");
-    CHECK(row.seen[2] == 1);
+    REQUIRE(row.gateways[0]->node().tree().status().members.size() == 2);
+    CHECK(row.got == std::vector<std::string>{"barred", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "late"});
+    REQUIRE(row.told.size() == 2);
+    CHECK(has(row.told[1], R"(unbarred {"kind":"unbarred","gateway":"g0")"));
+    CHECK(has(row.told[1], R"("record":"g0:1","member":"g2")"));
+    CHECK(has(row.told[1], R"("given_up":false)"));
+    CHECK(row.is_shown(R"("barred":[])"));
+}
+
+TEST_CASE("an operator gives up a barred message: it alone is lost, with a LOSS, and the rest goes on",
+          "[node][targeting][barred]") {
+    Detour row;
+    for (int i = 0; i < 3; ++i) row.publish(std::to_string(i));
+    row.run(1min);
+    REQUIRE(row.told.size() == 1);
+    MessageView from_elsewhere;
+    from_elsewhere.subject = "$TREE.REQ.g0.queue.skip";
+    from_elsewhere.reply = "_INBOX.c0.ask";
+    from_elsewhere.body = R"({"record":"g0:1"})";
+    row.answers.clear();
+    row.gateways[0]->node().on_local(from_elsewhere, false, row.world.now());
+    row.run(1s);
+    REQUIRE(row.answers.size() == 1);
+    CHECK(has(row.answers[0], "ask the gateway from a client on its own machine"));
+    CHECK(has(row.ask_g0("queue.skip"), "the request needs a"));
+    CHECK(has(row.ask_g0("queue.skip", "g2:1"), "is not of this gateway"));
+    CHECK(has(row.ask_g0("queue.skip", "g0:2"), "'g0:2' is barred for nobody"));
+    CHECK(row.got.empty());
+    CHECK(has(row.ask_g0("queue.skip", "g0:1"), R"("record":"g0:1","given_up":["g2"])"));
+    row.run(30s);
+    CHECK(row.got == std::vector<std::string>{"0", "1", "2"});
+    CHECK(has(row.ask_g0("queue.skip", "g0:1"), "'g0:1' is barred for nobody"));
+    CHECK(row.is_shown(R"("barred":[])"));
+    std::set<std::string> told(row.told.begin() + 1, row.told.end());
+    REQUIRE(told.size() == 2);
+    CHECK(has(*told.begin(), R"(loss {"kind":"loss","gateway":"g2")"));
+    CHECK(has(*told.begin(), R"("after":0,"up_to":1)"));
+    CHECK(has(*told.rbegin(), R"(unbarred {"kind":"unbarred","gateway":"g0")"));
+    CHECK(has(*told.rbegin(), R"("given_up":true)"));
 }
 
 TEST_CASE("a reply stays within its own scope", "[node][targeting]") {

@@ -220,5 +220,58 @@ class Forgotten(unittest.IsolatedAsyncioTestCase):
             self.assertIn("join", [json.loads(message.data)["kind"] for message in told.messages])
 
 
+class Barred(unittest.IsolatedAsyncioTestCase):
+    async def barred_at(self, playground):
+        """a - m - b, and two messages for b at a, the first of which must not go past m. Returns a, m, b, what b's client gets, what is told at a."""
+        a = playground.gateway("a", durable=["orders.>"]).start()
+        m = playground.gateway("m", join=[a]).start()
+        b = playground.gateway("b", join=[m]).start()
+        playground.wait_members([a, m, b])
+        client, far = await connect(a), await connect(b, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+        self.addAsyncCleanup(client.close)
+        self.addAsyncCleanup(far.close)
+        told, got = await Collector.on(client, "$TREE.ADV.>"), await Collector.on(far, "orders.*")
+        await asyncio.to_thread(a.wait_target, b, "orders.x")
+        # Nobody knows by which way b will come back: then its interest counts, and what is published for it waits.
+        b.kill()
+        await asyncio.to_thread(wait_until, "a lost b", lambda: sorted(a.status()["members"]) == ["a", "m"], 15)
+        for text, headers in [(b"secret", {"Tree-Forbid": "gateway=m"}), (b"next", None)]:
+            await client.request("orders.x", text, timeout=10, headers=headers)
+        await asyncio.to_thread(b.start)
+        await asyncio.to_thread(wait_until, "it is barred", lambda: a.status()["barred"], 20)
+        return a, m, b, got, told
+
+    @staticmethod
+    def heard(told, kind):
+        return [advice for advice in (json.loads(message.data) for message in told.messages) if advice["kind"] == kind]
+
+    async def test_a_durable_message_that_must_not_go_the_only_way_waits_visibly_and_goes_on_when_there_is_another(self):
+        with Playground() as playground:
+            a, m, b, got, told = await self.barred_at(playground)
+            await asyncio.to_thread(a.wait_line, r"\[WRN\].* Durable record a:1 on 'orders.x' waits, and with it all that follows for b: the way there leads past m")
+            shown = await asyncio.to_thread(a.ask, "queue", "ls")
+            self.assertEqual([("a:1", "b", "m")], [(one["record"], one["gateway"], one["by"]) for one in shown["barred"]])
+            run = await asyncio.to_thread(subprocess.run, [str(a.binary), "queue", "where", "a:2", "-s", a.url], capture_output=True, text=True)
+            self.assertIn("waits behind a:1, which is barred by m", run.stdout)
+            await asyncio.to_thread(wait_until, "it is told", lambda: self.heard(told, "barred"), 10)
+            self.assertEqual([], got.payloads)
+            m.kill()
+            b.kill()
+            b.join = [a]
+            await asyncio.to_thread(b.start)
+            self.assertEqual(["secret", "next"], await got.until(2, 30))
+            await asyncio.to_thread(wait_until, "it is told", lambda: self.heard(told, "unbarred"), 10)
+
+    async def test_an_operator_can_give_up_a_message_that_must_not_go_the_only_way(self):
+        with Playground() as playground:
+            a, _, b, got, told = await self.barred_at(playground)
+            self.assertEqual(["b"], (await asyncio.to_thread(a.ask, "queue", "skip", "a:1"))["given_up"])
+            self.assertEqual(["next"], await got.until(1, 30))
+            await asyncio.to_thread(wait_until, "b tells the loss", lambda: self.heard(told, "loss"), 10)
+            loss = self.heard(told, "loss")[0]
+            self.assertEqual(("b", 0, 1), (loss["gateway"], loss["after"], loss["up_to"]))
+            await asyncio.to_thread(wait_until, "a shows nothing barred", lambda: not a.status()["barred"], 10)
+
+
 if __name__ == "__main__":
     unittest.main()

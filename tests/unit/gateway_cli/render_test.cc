@@ -117,9 +117,25 @@ TEST_CASE("queues are shown by target, origin and local queue", "[gateway][cli]"
     CHECK(text.find("orders.>  -            2       4        0\n") != std::string::npos);
 }
 
+TEST_CASE("a record that Tree-Forbid bars is shown with what to do, in the queue and in the status", "[gateway][cli]") {
+    const auto answer = nlohmann::json::parse(R"({"gateway":"a","barred":[
+        {"record":"a:17","gateway":"b","by":"m","subject":"orders.new","headers":"Tree-Forbid: gateway=m\n","since_ms":90000},
+        {"record":"a:18","gateway":"c","by":"m","subject":"orders.old","since_ms":1000,"given_up":true}]})");
+    for (const char* verb : {"queue.ls", "tree.status"}) {
+        const std::string text = render(verb, answer);
+        CAPTURE(text);
+        CHECK(text.find("a:17           b    m         orders.new  90.0 s\n") != std::string::npos);
+        CHECK(text.find("a:18           c    given up  orders.old  1.0 s\n") != std::string::npos);
+        CHECK(text.find("skip RECORD") != std::string::npos);
+    }
+    const auto skipped = nlohmann::json::parse(R"({"gateway":"a","record":"a:17","given_up":["b","c"]})");
+    CHECK(render("queue.skip", skipped) ==
+          "a:17 is given up for b, c: told there as a loss. What follows it goes on.\n");
+}
+
 TEST_CASE("any answer is shown somehow, whatever its members are", "[gateway][cli]") {
     const char* verb = GENERATE("tree.status", "tree.map", "path.show", "path.explain", "queue.ls", "queue.where",
-                                "queue.dump", "no.verb");
+                                "queue.dump", "queue.skip", "no.verb");
     CAPTURE(verb);
     for (const char* text :
          {"{}", "[]", "null", "7", R"("x")", R"({"links":7,"gateways":{"a":1},"queues":[1]})",

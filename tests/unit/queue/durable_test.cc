@@ -152,6 +152,159 @@ TEST_CASE("a lost last record is found by the HEAD that asks again", "[queue][du
     CHECK(pair.target.take_all() == Bodies{"0", "1"});
 }
 
+namespace {
+
+/// What a Node does with records that may not go the way there is: takes out those of this body and what follows them.
+void bar_all(Engine& origin, std::string_view body) {
+    const GatewayIndex two = origin.index_of(2);
+    std::vector<Sent> sent;
+    for (Sent& one : std::exchange(origin.sent, {})) {
+        if (one.body == body) origin.durable->bar(two, one.position, one.prevs[0].position);
+        const Position barred = origin.durable->barred(two);
+        if (barred == 0 || one.position < barred) sent.push_back(std::move(one));
+    }
+    origin.sent = std::move(sent);
+}
+
+}  // namespace
+
+TEST_CASE("a record that is barred holds back what follows it, quietly, and all goes on when it may go",
+          "[queue][durable][barred]") {
+    Pair pair([](DurableOptions& options) { options.page_records = 2; });
+    Engine& origin = pair.origin;
+    const GatewayIndex two = origin.index_of(2);
+    pair.say("0");
+    converse(origin, pair.target);
+    for (const char* body : {"1", "2", "3", "4", "5"}) pair.say(body);
+    CHECK(origin.durable->is_past(two, 6));
+    bar_all(origin, "3");
+    CHECK(origin.durable->barred(two) == 4);
+    CHECK(pair.status().barred == 4);
+    CHECK_FALSE(origin.durable->is_past(two, 6));
+    CHECK_FALSE(origin.durable->has_room(two));  // a member of a queue group is rather looked for elsewhere
+    SECTION("what was sent before it arrives, also if it must be repeated") {
+        if (GENERATE(false, true)) origin.sent.clear();
+        converse(origin, pair.target);
+        origin.wait(retransmission_base + 5 * round_trip_first);
+        converse(origin, pair.target);
+        CHECK(pair.target.take_all() == Bodies{"0", "1", "2"});
+        CHECK(pair.status().synced == 3);
+    }
+    converse(origin, pair.target);
+    const auto& counters = origin.durable->counters();
+    const std::uint64_t quiet_from = counters.records_sent + counters.records_resent + counters.heads_sent;
+    pair.say("6");
+    origin.wait(std::chrono::minutes(10));
+    converse(origin, pair.target);
+    CHECK(counters.records_sent + counters.records_resent + counters.heads_sent == quiet_from);
+    CHECK(pair.target.durable->counters().gaps == 0);
+    CHECK(pair.status().in_flight_bytes == 0);
+    pair.target.take_all();
+
+    SECTION("there is another way") {
+        origin.durable->try_barred(two, origin.now);
+        origin.collect();
+        converse(origin, pair.target);
+        CHECK(pair.target.take_all() == Bodies{"3", "4", "5", "6"});
+        CHECK(pair.target.losses.empty());
+    }
+    SECTION("the target was away and came back by another way") {
+        origin.reach(2, false);
+        CHECK(origin.durable->barred(two) == 0);
+        origin.reach(2);
+        converse(origin, pair.target);
+        CHECK(pair.target.take_all() == Bodies{"3", "4", "5", "6"});
+    }
+    SECTION("there is no other way yet") {
+        origin.durable->try_barred(two, origin.now);
+        origin.collect();
+        bar_all(origin, "3");
+        CHECK(origin.durable->barred(two) == 4);
+        converse(origin, pair.target);
+        CHECK(pair.target.take_all().empty());
+        origin.durable->try_barred(two, origin.now);
+        origin.collect();
+        converse(origin, pair.target);
+        CHECK(pair.target.take_all() == Bodies{"3", "4", "5", "6"});
+    }
+    SECTION("it is given up: it alone is lost, and the target says so") {
+        CHECK_FALSE(origin.durable->skip_barred(two, 3, origin.now));
+        CHECK_FALSE(origin.durable->skip_barred(two, 5, origin.now));
+        CHECK_FALSE(origin.durable->skip_barred(two, 0, origin.now));
+        CHECK(origin.durable->skip_barred(two, 4, origin.now));
+        origin.collect();
+        converse(origin, pair.target);
+        CHECK(pair.target.take_all() == Bodies{"4", "5", "6"});
+        REQUIRE(pair.target.losses.size() == 1);
+        CHECK(pair.target.losses[0].after == 3);
+        CHECK(pair.target.losses[0].up_to == 4);
+        CHECK(origin.durable->is_past(two, 4));
+    }
+    SECTION("the target is given up") {
+        origin.durable->give_up(two, origin.now);
+        origin.collect();
+        converse(origin, pair.target);
+        CHECK(origin.durable->barred(two) == 0);
+        pair.say("7");
+        converse(origin, pair.target);
+        CHECK(pair.target.take_all() == Bodies{"7"});
+    }
+    SECTION("the origin starts again") {
+        origin.crash(false);
+        origin.start();
+        pair.meet();
+        origin.settle();
+        converse(origin, pair.target);
+        CHECK(pair.target.take_all() == Bodies{"3", "4", "5", "6"});
+    }
+}
+
+TEST_CASE("a barred record is not given up while what comes before it is on its way", "[queue][durable][barred]") {
+    Pair pair;
+    Engine& origin = pair.origin;
+    const GatewayIndex two = origin.index_of(2);
+    pair.say("0");
+    converse(origin, pair.target);
+    for (const char* body : {"1", "2"}) pair.say(body);
+    bar_all(origin, "2");
+    CHECK_FALSE(origin.durable->skip_barred(two, 3, origin.now));
+    converse(origin, pair.target);
+    CHECK(origin.durable->skip_barred(two, 3, origin.now));
+    origin.collect();
+    converse(origin, pair.target);
+    CHECK(pair.target.take_all() == Bodies{"0", "1"});
+    CHECK(pair.target.losses.size() == 1);
+}
+
+TEST_CASE("a target that keeps up is served live while another one is barred", "[queue][durable][barred]") {
+    Pair pair;
+    Engine& origin = pair.origin;
+    Engine three(3);
+    three.start();
+    origin.reach(3);
+    three.reach(1);
+    const auto say_both = [&](std::string_view body) {
+        REQUIRE(origin.publish("s", body, origin.targets({{2, {}}, {3, {}}}), 1) == PublishResult::taken);
+        origin.settle();
+    };
+    say_both("0");
+    for (int i = 0; i < 4; ++i) {
+        converse(origin, pair.target);
+        converse(origin, three);
+    }
+    say_both("1");
+    REQUIRE(origin.sent.size() == 1);
+    origin.durable->bar(origin.index_of(2), 2, 1);
+    origin.sent.clear();  // and lost on the way to 3
+    say_both("2");
+    REQUIRE(origin.sent.size() == 1);
+    REQUIRE(origin.sent[0].targets.size() == 1);
+    CHECK(origin.sent[0].targets[0].gateway == origin.index_of(3));
+    converse(origin, three);
+    CHECK(three.durable->counters().applied == 3);
+    CHECK(pair.target.durable->counters().applied == 1);
+}
+
 TEST_CASE("the bytes on the way to a target are bounded by its window", "[queue][durable]") {
     Pair pair([](DurableOptions& options) {
         options.target_window_bytes = 1000;
