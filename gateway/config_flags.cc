@@ -39,6 +39,14 @@ Flag switch_flag(std::vector<std::string_view> names, std::string_view help, std
             }};
 }
 
+/// A count from 1 to `most`; what is wrong with it.
+std::string read_count(std::string_view text, long most, std::uint32_t& count) {
+    long number = 0;
+    std::string wrong = read_number(text, 1, most, number);
+    count = static_cast<std::uint32_t>(number);
+    return wrong;
+}
+
 /// A number from 0 to what fits.
 template <typename T>
 Flag number_flag(std::vector<std::string_view> names, std::string_view value, std::string_view help, T& target) {
@@ -138,12 +146,7 @@ FlagGroup loop_flags(Draft& draft) {
                 {{"shards"},
                  "N",
                  "event loops, each a thread of its own (default: cores - 1, 1 to 8)",
-                 [&config](std::string_view text) {
-                     long shards = 0;
-                     std::string wrong = read_number(text, 1, shards_max, shards);
-                     config.shards = static_cast<std::uint32_t>(shards);
-                     return wrong;
-                 }},
+                 [&config](std::string_view text) { return read_count(text, shards_max, config.shards); }},
                 {{"spin"},
                  "TIME",
                  "look for work this long before sleeping, for latency (default: 0)",
@@ -223,10 +226,7 @@ FlagGroup tree_flags(Draft& draft) {
                                 "N",
                                 "links to children; further gateways are sent on to these (default: 10)",
                                 [&tree](std::string_view text) {
-                                    long children = 0;
-                                    std::string wrong = read_number(text, 1, children_most, children);
-                                    tree.max_children = static_cast<std::uint32_t>(children);
-                                    return wrong;
+                                    return read_count(text, children_most, tree.max_children);
                                 }}),
                 of_tree(draft, {{"tree-compression"},
                                 "MODE",

@@ -12,6 +12,16 @@
 
 namespace routing::sim {
 
+/// The values of all header lines that begin with `name`, in order.
+inline std::vector<std::string> lines_with(const std::string& headers, const std::string& name) {
+    std::vector<std::string> found;
+    for (std::size_t at = headers.find(name); at != std::string::npos; at = headers.find(name, at + 1)) {
+        const std::size_t value = at + name.size();
+        found.push_back(headers.substr(value, headers.find("\r\n", value) - value));
+    }
+    return found;
+}
+
 /// Gateways in a row, g0 - g1 - ..., each with one client that has nothing but its inbox.
 struct Row {
     using Adjust = std::function<void(GatewaySetup&)>;

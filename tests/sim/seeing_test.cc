@@ -16,15 +16,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::vector<std::string> lines_with(const std::string& headers, const std::string& name) {
-    std::vector<std::string> found;
-    for (std::size_t at = headers.find(name); at != std::string::npos; at = headers.find(name, at + 1)) {
-        const std::size_t value = at + name.size();
-        found.push_back(headers.substr(value, headers.find("\r\n", value) - value));
-    }
-    return found;
-}
-
 std::string error_of(const std::string& answer) {
     return node::json_string_member(answer, "error");
 }
