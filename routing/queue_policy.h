@@ -18,7 +18,8 @@ enum class QueuePolicy : std::uint8_t {
     local_first,  ///< members of this gateway, all alike; without any: gateways by their number of members.  As stock
     round_robin,  ///< all members of the tree in turn
     weighted,     ///< at random, all members of the tree alike: a gateway by its number of members
-    nearest,      ///< members of this gateway; without any: of the gateways that are fewest links away
+    nearest,      ///< members of this gateway; without any: of the gateways that are fewest links away (README says why
+                  ///< not by time)
     random,       ///< at random, all gateways that have members alike, however many they have
 };
 
