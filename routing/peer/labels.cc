@@ -17,6 +17,10 @@ namespace {
 
 constexpr std::size_t id_bytes = 32;
 
+/// Room is made for no more than the bytes that are there can hold.
+constexpr std::size_t group_wire_bytes_min = 2;
+constexpr std::size_t factor_wire_bytes_min = 3;
+
 PeerError error_of(const PackReader& in) {
     return in.error() == PackError::truncated ? PeerError::truncated : PeerError::malformed;
 }
@@ -258,6 +262,7 @@ PeerError LabelReceiver::read_factor(PackReader& in) {
         if (count > 0) {
             FactorGroups of;
             of.gateway = factor.gateway;
+            of.groups.reserve(std::min<std::size_t>(count, in.rest().size() / group_wire_bytes_min));
             for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
                 const std::string_view group = in.str(group_bytes_max);
                 if (in.ok() && (group.empty() || (!of.groups.empty() && of.groups.back() >= group)))
@@ -288,6 +293,7 @@ PeerError LabelReceiver::read_path(base::ByteView body, GatewayIndex sender, std
     if (!in.ok()) return error_of(in);
     if (origin >= numbers_.size() || numbers_[origin].gateway == gateway_none) return PeerError::unknown_gateway;
     path.origin = numbers_[origin].gateway;
+    path.factors.reserve(std::min<std::size_t>(count, in.rest().size() / factor_wire_bytes_min));
     for (std::uint32_t i = 0; i < count; ++i)
         if (const PeerError error = read_factor(in); error != PeerError::none) return error;
     in.skip(fields - 5);

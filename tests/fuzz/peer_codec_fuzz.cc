@@ -27,7 +27,7 @@ constexpr std::size_t control_ratio = 16;
 constexpr std::size_t control_constant = 4096;
 /// The same for the data plane, where a definition is kept, split and sent on, in addition to tables of a fixed size
 /// (label_slots, gateway_numbers_max), of which a first definition may be all.
-constexpr std::size_t data_ratio = 128;
+constexpr std::size_t data_ratio = 64;
 constexpr std::size_t data_constant = std::size_t{16} * 1024 * 1024;
 
 GatewayId id_of(std::uint8_t number) {
