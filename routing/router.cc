@@ -332,8 +332,16 @@ std::uint8_t Router::bucket(AccountId account, std::string_view subject) const {
     return static_cast<std::uint8_t>(hash >> 56);
 }
 
+// Has the routes made anew that the filter may have to do with.
 void Router::outdate(FilterId filter) {
     const std::string_view text = index_.text(filter);
+    if (index_.is_exact(filter)) {
+        if (cache_->size() == 0) return;
+        const AccountId account = index_.account(filter);
+        CachedRoute* kept = cache_->find(index_.hash(account, text), account, text);
+        if (kept != nullptr) kept->generation = 0;
+        return;
+    }
     const std::string_view first = text.substr(0, text.find('.'));
     if (first == "*" || first == ">") {
         ++generation_all_;
@@ -362,6 +370,7 @@ void Router::glance(AccountId account, std::string_view subject, int step, Glanc
             if (at.kept != nullptr) {
                 __builtin_prefetch(at.kept->subject.data());
                 __builtin_prefetch(at.kept->route.plain.data());
+                if (at.kept->generation != generation(at.kept->bucket)) at.filter = index_.guess(at.hash);
             } else if (at.filter != filter_none) {
                 at.slot = index_.use(at.filter).plain;
                 if (at.slot != index_none) __builtin_prefetch(&subscriptions_[at.slot]);

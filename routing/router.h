@@ -130,7 +130,8 @@ class Router {
 
     /// Who gets messages of `subject` (a subject with an empty token: nobody).
     /// A subject seen twice in a while is kept in a cache of fixed size; a cached route is used as long as no filter
-    /// that could match it came or went, no weight in it changed, and no gateway's reachability did.
+    /// that could match it came or went, no weight in it changed, and no gateway's reachability did.  (An exact filter
+    /// could match its own subject only, a wildcard filter all that begin with the same token.)
     /// Borrows: the route is valid until the next call on this router.
     Route& route(AccountId account, std::string_view subject) { return route(account, subject, nullptr); }
 
@@ -239,9 +240,10 @@ class Router {
     std::size_t dirty_done_ = 0;  ///< so many of them have been told
     std::string told_text_;       ///< of the change told last
 
-    // A route is up to date while the sum of these two is what it was; both only grow.
+    // A route is up to date while the sum of these two is what it was; both only grow.  A route is marked with 0, which
+    // the sum never is, when a filter without wildcards changed, since that concerns no other.
     std::uint64_t generation_all_ = 1;             ///< filters with a leading wildcard, reachability
-    std::array<std::uint64_t, 256> generation_{};  ///< other filters, by hash of (account, first token)
+    std::array<std::uint64_t, 256> generation_{};  ///< other wildcard filters, by hash of (account, first token)
 
     std::unique_ptr<RouteCache> cache_;
     CachedRoute* last_;                    ///< the route used last; always points at a record of the cache, live or not

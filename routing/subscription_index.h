@@ -62,6 +62,8 @@ class SubscriptionIndex {
     /// Borrows: until the filter is erased.
     [[nodiscard]] std::string_view text(FilterId id) const { return filters_[id].text(); }
     [[nodiscard]] AccountId account(FilterId id) const { return filters_[id].account; }
+    /// True if it has no wildcard: its own text is the only subject that it matches.
+    [[nodiscard]] bool is_exact(FilterId id) const { return filters_[id].node == IdTable::none; }
 
     /// The hash of (account, subject) that match() wants; also good for the caller's own tables.
     [[nodiscard]] std::uint64_t hash(AccountId account, std::string_view subject) const;

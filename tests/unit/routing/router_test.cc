@@ -221,7 +221,50 @@ TEST_CASE("the cache holds no more receivers than it was given room for", "[rout
     CHECK(router.route(g, "few.9").cached);
 }
 
-TEST_CASE("a change outdates the routes of its first token, a leading wildcard all of them",
+TEST_CASE("an exact filter that comes or goes outdates the route of its own subject alone",
+          "[routing][router][cache]") {
+    Router router;
+    const auto matched_by = [&](const char* subject) {
+        const std::uint64_t before = router.stats().matches;
+        router.route(g, subject);
+        return router.stats().matches != before;
+    };
+    for (int i = 0; i < 2; ++i) {
+        router.route(g, "orders.new");
+        router.route(g, "orders.old");
+    }
+    const auto outdates_its_own_alone = [&] {
+        return matched_by("orders.new") && !matched_by("orders.old") && !matched_by("orders.other.new");
+    };
+    router.route(g, "orders.other.new");
+    router.route(g, "orders.other.new");
+
+    const SubscriptionId plain = router.subscribe(g, "orders.new", "", 1);
+    CHECK(outdates_its_own_alone());
+    CHECK_FALSE(matched_by("orders.new"));
+    const SubscriptionId member = router.subscribe(g, "orders.new", "q", 1);
+    CHECK(outdates_its_own_alone());
+    router.set_shard_interest(1, g, "orders.new", "", 1);
+    CHECK(outdates_its_own_alone());
+    router.set_gateway_interest(1, g, "orders.new", "", 1);
+    CHECK(outdates_its_own_alone());
+    router.forget_gateway(1);
+    CHECK(outdates_its_own_alone());
+    router.set_shard_interest(1, g, "orders.new", "", 0);
+    CHECK(outdates_its_own_alone());
+    router.unsubscribe(member);
+    CHECK(outdates_its_own_alone());
+    router.unsubscribe(plain);
+    CHECK(outdates_its_own_alone());
+    CHECK_FALSE(router.route(g, "orders.new").has_taker());
+
+    router.set_gateway_interest(1, g, "orders.*", "", 1);  // a wildcard: whatever begins so
+    CHECK(matched_by("orders.new"));
+    CHECK(matched_by("orders.old"));
+    CHECK(matched_by("orders.other.new"));
+}
+
+TEST_CASE("a change of a wildcard filter outdates the routes of its first token, a leading wildcard all of them",
           "[routing][router][cache]") {
     Router router;
     const auto matched_by = [&](const char* subject) {
