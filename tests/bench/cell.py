@@ -55,6 +55,7 @@ class Cell:
     fresh: bool = False  # a new server for each round, as its memory is measured
     one_load: bool = False  # one load generator for all rounds, as it takes long to become ready
     pinned: bool = False  # also measured with server and load on a core each
+    rounds_factor: int = 1  # so many times as many rounds as were asked for, where single rounds differ much (README: Noise)
     rounds_max: int = 1000
 
 

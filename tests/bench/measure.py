@@ -51,7 +51,7 @@ def run_cell(cell, options, counter, pinned):
             contestants.append(make_contestant(cell, entry, playground, binary, label, pinned))
             if not cell.fresh:
                 contestants[-1].start()
-        for number in range(min(options.rounds, cell.rounds_max)):
+        for number in range(rounds_of(cell, options)):
             turn = number % len(contestants)
             for one in contestants[turn:] + contestants[:turn]:
                 rounds[one.entry.name].append(one.run(count_of(cell, one.entry), number))
@@ -67,6 +67,11 @@ def run_cell(cell, options, counter, pinned):
         for one in contestants:
             one.stop()
     return result | {"pinned": pinned}
+
+
+def rounds_of(cell, options):
+    """The short form says nothing about costs, so noise does not matter to it."""
+    return min(options.rounds * (1 if options.short else cell.rounds_factor), cell.rounds_max)
 
 
 def count_of(cell, entry):
