@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "gateway/conf/cursor.h"
+
 namespace gateway::conf {
 
 namespace {
@@ -26,10 +28,6 @@ constexpr std::uint64_t magnitude_max = std::uint64_t{1} << 63;
 
 /// Digits of a fraction that are looked at.  Source: what a 64-bit number holds.
 constexpr std::size_t fraction_digits_max = 18;
-
-bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
 
 std::uint64_t unit_of(std::string_view name) {
     for (const Unit& unit : units) {
