@@ -27,6 +27,10 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("TREEGATE_LINT_CACHE", Path.home() / ".cache" / "treegate-lint"))
 CACHED_MAX = 4000  # verdicts kept; the oldest go first
 SECONDS_MAX = 300  # for one file
+# The static analyzer's shallow mode: it steps into small functions only and gives up earlier on each.  In its deep mode it
+# loses itself in the standard library's templates: in twice the time it found 17 of 35 null pointers that were written
+# into functions of four of our files for the purpose, in the shallow mode 26.
+ANALYZER = [f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", "mode=shallow")]
 
 
 def conclude(passed, failed):
@@ -69,7 +73,7 @@ def tool_version():
 
 
 def verdict_key(name, arguments, known, version):
-    digest = hashlib.sha256(version + (ROOT / ".clang-tidy").read_bytes())
+    digest = hashlib.sha256(version + (ROOT / ".clang-tidy").read_bytes() + " ".join(ANALYZER).encode())
     digest.update("\0".join(a.replace(str(ROOT), ".") for a in arguments).encode())
     for one in reached(name, known):
         digest.update(one.encode() + b"\0" + (ROOT / one).read_bytes())
@@ -82,8 +86,8 @@ def lint_one(name, build, key):
         memory.touch()
         return name, True, "", True
     try:
-        run = subprocess.run(["clang-tidy-14", "-p", str(build), "--quiet", "--extra-arg=-Wno-unknown-warning-option", name], cwd=ROOT,
-                             capture_output=True, text=True, timeout=SECONDS_MAX)
+        run = subprocess.run(["clang-tidy-14", "-p", str(build), "--quiet", "--extra-arg=-Wno-unknown-warning-option", *ANALYZER,
+                              name], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_MAX)
     except subprocess.TimeoutExpired:
         return name, False, f"{name}: clang-tidy took more than {SECONDS_MAX} s", False
     if run.returncode == 0:
