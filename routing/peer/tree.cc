@@ -181,10 +181,15 @@ void Tree::Core::read_frames(Channel& channel, base::ByteView bytes) {
 }
 
 bool Tree::Core::on_frame(Channel& channel) {
+    if (channel.reader.scope() == FrameScope::first) {
+        first_frame(channel);
+        return !channel.closed;
+    }
     FrameHeader header = channel.reader.header();
     base::ByteView body = channel.reader.body();
     PeerSession* session = channel.session;
-    if ((header.flags & compressed_flag) != 0 && session) {
+    if (!session) return false;
+    if ((header.flags & compressed_flag) != 0) {
         if (const PeerError error = unpack(channel, header, body); error != PeerError::none) {
             end_session(*session,
                         Refuse{RefuseReason::protocol, "a compressed frame: " + std::string{describe(error)}, {}},
@@ -198,10 +203,6 @@ bool Tree::Core::on_frame(Channel& channel) {
         if (done) return true;
         end_session(*session, Refuse{RefuseReason::protocol, std::string{describe(done.error())}, {}}, true);
         return false;
-    }
-    if (channel.reader.scope() == FrameScope::first) {
-        first_frame(channel);
-        return !channel.closed;
     }
     const auto kind = static_cast<FrameKind>(header.kind);
     if (channel.reader.scope() == FrameScope::joining) {
@@ -217,7 +218,6 @@ bool Tree::Core::on_frame(Channel& channel) {
         on_sync_frame(*session, header, body);
         return true;
     }
-    if (!session) return false;
     session->on_control(header, body, now_);
     return true;
 }
