@@ -60,7 +60,9 @@ base::Result<void, std::string> Log::configure(const LogConfig& config, std::str
         if (!opened.ok()) return base::failure(opened.error());
         syslog = std::move(opened).value();
     } else if (config.syslog) {
-        syslog = LogSyslog::local(program);
+        auto opened = LogSyslog::local(program);
+        if (!opened.ok()) return base::failure(opened.error());
+        syslog = std::move(opened).value();
     }
     const std::lock_guard lock(mutex_);
     file_ = std::move(file);

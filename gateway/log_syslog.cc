@@ -4,10 +4,12 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include <fmt/format.h>
 #include <netdb.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -41,10 +43,35 @@ int priority(LogLevel level) {
 
 }  // namespace
 
-std::unique_ptr<LogSyslog> LogSyslog::local(std::string_view program) {
-    std::unique_ptr<LogSyslog> syslog(new LogSyslog(program, -1));
-    openlog(syslog->program_.c_str(), LOG_PID | LOG_NDELAY, LOG_DAEMON);
-    return syslog;
+base::Result<std::unique_ptr<LogSyslog>, std::string> LogSyslog::local(std::string_view program,
+                                                                       std::vector<std::string> paths) {
+    std::unique_ptr<LogSyslog> syslog(new LogSyslog(program));
+    syslog->paths_ = std::move(paths);
+    if (syslog->connect_local()) return syslog;
+    std::string tried;
+    for (const std::string& path : syslog->paths_) tried += (tried.empty() ? "" : ", ") + path;
+    return base::failure("error connecting to syslog: nobody takes messages at " + tried);
+}
+
+bool LogSyslog::connect_local() {
+    if (descriptor_ >= 0) close(std::exchange(descriptor_, -1));
+    for (const std::string& path : paths_) {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        if (path.size() >= sizeof address.sun_path) continue;
+        path.copy(address.sun_path, path.size());
+        for (const int type : {SOCK_DGRAM, SOCK_STREAM}) {
+            descriptor_ = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+            if (descriptor_ < 0) return false;
+            if (connect(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return true;
+            close(std::exchange(descriptor_, -1));
+        }
+    }
+    return false;
+}
+
+bool LogSyslog::send_line() const {
+    return descriptor_ >= 0 && send(descriptor_, line_.data(), line_.size(), MSG_NOSIGNAL) >= 0;
 }
 
 base::Result<std::unique_ptr<LogSyslog>, std::string> LogSyslog::remote(const std::string& address,
@@ -72,7 +99,8 @@ base::Result<std::unique_ptr<LogSyslog>, std::string> LogSyslog::remote(const st
     const int wrong = errno;
     freeaddrinfo(found);
     if (descriptor < 0) return base::failure("error connecting to syslog " + address + ": " + std::strerror(wrong));
-    std::unique_ptr<LogSyslog> syslog(new LogSyslog(program, descriptor));
+    std::unique_ptr<LogSyslog> syslog(new LogSyslog(program));
+    syslog->descriptor_ = descriptor;
     std::array<char, 256> name{};
     if (gethostname(name.data(), name.size() - 1) == 0) syslog->host_ = name.data();
     if (syslog->host_.empty()) syslog->host_ = "localhost";
@@ -84,19 +112,24 @@ LogSyslog::~LogSyslog() {
 }
 
 void LogSyslog::write(LogLevel level, std::string_view text) {
-    if (descriptor_ < 0) {
-        line_ = text;
-        syslog(priority(level), "%s", line_.c_str());
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    // Source: Go's log/syslog, which stock writes with; the facility is daemon, where stock has none.
+    const int number = LOG_DAEMON | priority(level);
+    if (!paths_.empty()) {
+        localtime_r(&now, &parts);
+        std::array<char, 32> stamp{};
+        std::strftime(stamp.data(), stamp.size(), "%b %e %H:%M:%S", &parts);
+        line_ = fmt::format("<{}>{} {}[{}]: {}\n", number, stamp.data(), program_, getpid(), text);
+        // Who reads the socket may have begun anew.
+        if (!send_line() && (descriptor_ < 0 || errno != EAGAIN) && connect_local()) (void)send_line();
         return;
     }
-    std::time_t now = std::time(nullptr);
-    std::tm utc{};
-    gmtime_r(&now, &utc);
-    // Source: Go's log/syslog, which stock writes with; the facility is daemon, where stock has none.
-    line_ = fmt::format("<{}>{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z {} {}[{}]: {}\n", LOG_DAEMON | priority(level),
-                        utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, host_,
-                        program_, getpid(), text);
-    [[maybe_unused]] const ssize_t sent = send(descriptor_, line_.data(), line_.size(), MSG_NOSIGNAL);
+    gmtime_r(&now, &parts);
+    line_ = fmt::format("<{}>{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z {} {}[{}]: {}\n", number, parts.tm_year + 1900,
+                        parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, host_, program_,
+                        getpid(), text);
+    (void)send_line();
 }
 
 }  // namespace gateway

@@ -1,4 +1,5 @@
-// A log's lines as syslog messages: of this machine by libc, of another as UDP datagrams.
+// A log's lines as syslog messages: to this machine's socket, or to another machine as UDP datagrams.
+// Never waits; libc's syslog() does, for as long as the one who reads the socket rests.
 // Leaves to others: the texts, which carry neither time nor level (log).
 #pragma once
 
@@ -6,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "routing/base/result.h"
 
@@ -16,8 +18,10 @@ enum class LogLevel : std::uint8_t { trace, debug, info, warning, error, fatal }
 /// Threads: one at a time.
 class LogSyslog {
   public:
-    /// The syslog of this machine, facility daemon.  One at a time per process.
-    static std::unique_ptr<LogSyslog> local(std::string_view program);
+    /// The syslog of this machine, facility daemon: the first of `paths` that takes a connection.  Errors: a sentence.
+    /// Source: Go's log/syslog (its paths), which stock writes with.
+    static base::Result<std::unique_ptr<LogSyslog>, std::string> local(
+        std::string_view program, std::vector<std::string> paths = {"/dev/log", "/var/run/syslog", "/var/run/log"});
     /// `address`: "udp://host:port" (without a port: 514).  Resolves the host.  Errors: a sentence.
     static base::Result<std::unique_ptr<LogSyslog>, std::string> remote(const std::string& address,
                                                                         std::string_view program);
@@ -29,12 +33,15 @@ class LogSyslog {
     void write(LogLevel level, std::string_view text);
 
   private:
-    LogSyslog(std::string_view program, int descriptor) : program_(program), descriptor_(descriptor) {}
+    explicit LogSyslog(std::string_view program) : program_(program) {}
+    bool connect_local();
+    bool send_line() const;
 
-    std::string program_;  // libc keeps a pointer to it
-    std::string host_;     // our own, in what goes to another machine
+    std::string program_;
+    std::string host_;                // our own, in what goes to another machine
+    std::vector<std::string> paths_;  // of this machine's syslog; empty: it goes to another machine
     std::string line_;
-    int descriptor_;  // -1: libc's
+    int descriptor_ = -1;
 };
 
 }  // namespace gateway

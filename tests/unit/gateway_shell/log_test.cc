@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "tests/unit/gateway_shell/scratch_folder.h"
@@ -261,6 +262,45 @@ TEST_CASE("a remote syslog gets each text as a datagram with its severity", "[ga
     log.reopen();
     CHECK(next().ends_with("File log re-open ignored, not a file logger\n"));
     close(receiver);
+}
+
+TEST_CASE("this machine's syslog gets each text; if it rests, nobody waits, and it may begin anew", "[gateway]") {
+    const ScratchFolder folder;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = folder.file("log");
+    REQUIRE(path.size() < sizeof address.sun_path);
+    path.copy(address.sun_path, path.size());
+    const auto listen = [&] {
+        const int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        REQUIRE(descriptor >= 0);
+        REQUIRE(bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+        return descriptor;
+    };
+    const auto next = [](int descriptor) {
+        std::array<char, 1024> text{};
+        const ssize_t size = recv(descriptor, text.data(), text.size(), MSG_DONTWAIT);
+        return size < 0 ? std::string() : std::string(text.data(), static_cast<std::size_t>(size));
+    };
+    CHECK(LogSyslog::local("treegate", {path}).error() ==
+          "error connecting to syslog: nobody takes messages at " + path);
+
+    const int first = listen();
+    const auto opened = LogSyslog::local("treegate", {folder.file("none"), path});
+    REQUIRE(opened.ok());
+    LogSyslog& log = *opened.value();
+    log.write(LogLevel::error, "hello");
+    const std::string line = next(first);
+    CHECK(line.starts_with("<27>"));
+    CHECK(line.ends_with(" treegate[" + std::to_string(getpid()) + "]: hello\n"));
+
+    for (int i = 0; i < 10000; ++i) log.write(LogLevel::info, "nobody reads this");  // it returns at all
+    close(first);
+    std::filesystem::remove(path);
+    const int second = listen();
+    log.write(LogLevel::info, "back");
+    CHECK(next(second).ends_with(": back\n"));
+    close(second);
 }
 
 TEST_CASE("a syslog that cannot be reached by name is an error", "[gateway]") {
