@@ -73,7 +73,7 @@ class Durable(unittest.IsolatedAsyncioTestCase):
         def taken():
             return sorted((text for member in members for text in member.payloads), key=int)
 
-        await asyncio.to_thread(wait_until, "all are taken", lambda: len(taken()) >= 600, 20)
+        await asyncio.to_thread(wait_until, "all are taken", lambda: len(taken()) >= 600)
         await asyncio.sleep(0.3)
         self.assertEqual(sent, taken())
 

@@ -234,11 +234,11 @@ class Barred(unittest.IsolatedAsyncioTestCase):
         await asyncio.to_thread(a.wait_target, b, "orders.x")
         # Nobody knows by which way b will come back: then its interest counts, and what is published for it waits.
         b.kill()
-        await asyncio.to_thread(wait_until, "a lost b", lambda: sorted(a.status()["members"]) == ["a", "m"], 15)
+        await asyncio.to_thread(wait_until, "a lost b", lambda: sorted(a.status()["members"]) == ["a", "m"])
         for text, headers in [(b"secret", {"Tree-Forbid": "gateway=m"}), (b"next", None)]:
             await client.request("orders.x", text, timeout=10, headers=headers)
         await asyncio.to_thread(b.start)
-        await asyncio.to_thread(wait_until, "it is barred", lambda: a.status()["barred"], 20)
+        await asyncio.to_thread(wait_until, "it is barred", lambda: a.status()["barred"])
         return a, m, b, got, told
 
     @staticmethod
@@ -253,24 +253,24 @@ class Barred(unittest.IsolatedAsyncioTestCase):
             self.assertEqual([("a:1", "b", "m")], [(one["record"], one["gateway"], one["by"]) for one in shown["barred"]])
             run = await asyncio.to_thread(subprocess.run, [str(a.binary), "queue", "where", "a:2", "-s", a.url], capture_output=True, text=True)
             self.assertIn("waits behind a:1, which is barred by m", run.stdout)
-            await asyncio.to_thread(wait_until, "it is told", lambda: self.heard(told, "barred"), 10)
+            await asyncio.to_thread(wait_until, "it is told", lambda: self.heard(told, "barred"))
             self.assertEqual([], got.payloads)
             m.kill()
             b.kill()
             b.join = [a]
             await asyncio.to_thread(b.start)
             self.assertEqual(["secret", "next"], await got.until(2, 30))
-            await asyncio.to_thread(wait_until, "it is told", lambda: self.heard(told, "unbarred"), 10)
+            await asyncio.to_thread(wait_until, "it is told", lambda: self.heard(told, "unbarred"))
 
     async def test_an_operator_can_give_up_a_message_that_must_not_go_the_only_way(self):
         with Playground() as playground:
             a, _, b, got, told = await self.barred_at(playground)
             self.assertEqual(["b"], (await asyncio.to_thread(a.ask, "queue", "skip", "a:1"))["given_up"])
             self.assertEqual(["next"], await got.until(1, 30))
-            await asyncio.to_thread(wait_until, "b tells the loss", lambda: self.heard(told, "loss"), 10)
+            await asyncio.to_thread(wait_until, "b tells the loss", lambda: self.heard(told, "loss"))
             loss = self.heard(told, "loss")[0]
             self.assertEqual(("b", 0, 1), (loss["gateway"], loss["after"], loss["up_to"]))
-            await asyncio.to_thread(wait_until, "a shows nothing barred", lambda: not a.status()["barred"], 10)
+            await asyncio.to_thread(wait_until, "a shows nothing barred", lambda: not a.status()["barred"])
 
 
 if __name__ == "__main__":
