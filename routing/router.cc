@@ -370,7 +370,6 @@ void Router::glance(AccountId account, std::string_view subject, int step, Glanc
             if (at.kept != nullptr) {
                 __builtin_prefetch(at.kept->subject.data());
                 __builtin_prefetch(at.kept->route.plain.data());
-                if (at.kept->generation != generation(at.kept->bucket)) at.filter = index_.guess(at.hash);
             } else if (at.filter != filter_none) {
                 at.slot = index_.use(at.filter).plain;
                 if (at.slot != index_none) __builtin_prefetch(&subscriptions_[at.slot]);

@@ -36,7 +36,7 @@ def grown(name, what, settings, count, *targets, kind="pubsub", **more):
 TREE_CELLS = [
     middle(16, 400_000, 2_500_000, under(6), Target(4, "rate", floor=True)),
     middle(128, 400_000, 2_000_000, under(6), Target(4, "rate", floor=True)),
-    middle(KIB, 250_000, 600_000, under(3)),
+    middle(KIB, 250_000, 600_000, under(3), Target(4, "rate", floor=True)),
     Cell("chain, middle, durable, 128 B", "tree", "pubsub", dict(size=128, acks=True, window=4000, subject="orders"), 300_000, 300_000,
          (under(4),), shape="chain", durable=True, stock_load=dict(size=128, subject="orders")),
     Cell("chain, middle, each subject once, 16 B", "tree", "pubsub", dict(size=16, once=True), 200_000, 1_200_000, (under(6),), shape="chain"),
