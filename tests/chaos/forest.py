@@ -31,8 +31,8 @@ NUMBERS = re.compile(r"[0-9a-f]{16,}|\d+(\.\d+)*")
 class Forest:
     """Gateways, each reached by the others over a line of its own that can be cut."""
 
-    def __init__(self, rng, folder_name, debug):
-        self.rng = rng
+    def __init__(self, rng, folder_name, pause_max, debug):
+        self.rng, self.pause_max = rng, pause_max
         self.grove = Grove(folder_name)
         self.config = self.grove.folder / "config"
         self.config.write_text(LAME_DUCK)
@@ -126,7 +126,7 @@ class Forest:
             raise Broken(f"{gateway.name} ended with {code} after it was told to end:\n{gateway.tail()}")
 
     async def pause(self, gateway):
-        seconds = self.rng.choice([self.rng.uniform(0, 1), self.rng.uniform(0, 10)])
+        seconds = self.rng.choice([self.rng.uniform(0, 1), self.rng.uniform(0, 1) * self.pause_max])
         gateway.process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(seconds)
         gateway.process.send_signal(signal.SIGCONT)
