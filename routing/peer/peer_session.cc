@@ -277,6 +277,14 @@ void PeerSession::lane_back(Lane lane, Channel& channel, base::Instant now) {
     owner_.announce(channel);
 }
 
+bool PeerSession::awake(base::Instant now) {
+    // The other end waits for silence_max since the last heartbeat at least; the next one is due an interval after it.
+    if (next_beat_ == base::instant_max || now - next_beat_ < silence_max - heartbeat_interval)
+        return state_ != SessionState::ended;
+    end(RefuseReason::timeout, "this gateway stood still for longer than the other waits", true);
+    return false;
+}
+
 void PeerSession::forgive(base::Duration gap) {
     last_heard_ += gap;
     for (std::size_t i = 0; i < lanes; ++i)

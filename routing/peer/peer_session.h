@@ -89,6 +89,10 @@ class PeerSession {
     void on_control(const FrameHeader& header, base::ByteView body, base::Instant now);
     /// Bytes came in on any lane: it is alive.
     void heard(base::Instant now) { last_heard_ = now; }
+    /// To be called before anything of the other end is read.  Ends the session, and is false, if this gateway has
+    /// stood still for so long that the other end may have given it up.  What lies unread here is then older than what
+    /// has come from there by another way meanwhile.
+    [[nodiscard]] bool awake(base::Instant now);
     /// We were not run for `gap`: silence of that time was ours.
     void forgive(base::Duration gap);
 

@@ -132,6 +132,7 @@ void Tree::Core::on_bytes(TransportId transport, base::ByteView bytes) {
     if (found == channels_.end()) return;
     Channel& channel = *found->second;
     if (channel.closed || channel.ending) return;
+    if (channel.session && !channel.session->awake(now_)) return;
     channel.bytes_in += bytes.size();
     if (channel.session) channel.session->heard(now_);
     if (channel.holding) {
@@ -272,13 +273,14 @@ bool Tree::Core::overfull(const Channel& channel) const {
 // ---- time -----------------------------------------------------------------------------------------------------------
 
 void Tree::Core::tick() {
-    // A process that was stopped has heard nothing because it did not listen.
+    // A process that was stopped has heard nothing because it did not listen; its neighbours have waited for a while.
     constexpr base::Duration expected = std::chrono::seconds(2);
     const base::Duration gap = now_ - last_tick_;
     last_tick_ = now_;
     std::vector<PeerSession*> open;
     for (const auto& [handle, session] : sessions_) open.push_back(session.get());
     for (PeerSession* session : open) {
+        if (!session->awake(now_)) continue;
         if (gap > expected) session->forgive(gap);
         session->tick(now_);
     }

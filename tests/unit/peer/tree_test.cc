@@ -326,14 +326,41 @@ TEST_CASE("a lane that swallows all while the others live is found out", "[peer]
     CHECK(world.gateways[1]->received.size() + world.gateways[1]->received_durable.size() > 12);
 }
 
-TEST_CASE("a machine that slept wakes up with its links", "[peer][tree]") {
-    World world(18);
-    start_row(world, 3);
-    world.run(seconds(1));
-    world.now += seconds(600);
-    world.run(seconds(5));
-    CHECK(world.why_not_one_tree() == "");
-    for (const Gateway* gateway : world.living()) CHECK(gateway->tree->counters().links_lost == 0);
+TEST_CASE("a machine that slept for a moment wakes up with its links, after longer it makes them anew",
+          "[peer][tree]") {
+    for (const auto& [slept, kept] : {std::pair(milliseconds(2900), true), std::pair(milliseconds(600'000), false)}) {
+        World world(18);
+        start_row(world, 3);
+        world.run(seconds(1));
+        world.now += slept;
+        world.run(seconds(5));
+        CHECK(world.why_not_one_tree() == "");
+        for (const Gateway* gateway : world.living()) CHECK((gateway->tree->counters().links_lost == 0) == kept);
+    }
+}
+
+TEST_CASE("who was stopped reads what its neighbours sent while they still waited, and nothing of one that gave it up",
+          "[peer][tree]") {
+    // What was given up may have gone on by another way: read afterwards it would be out of order.
+    for (const auto& [stopped, kept] : {std::pair(milliseconds(2500), true), std::pair(milliseconds(6000), false)}) {
+        World world(21);
+        start_row(world, 2);
+        world.run(seconds(1));
+        const std::uint64_t lost = world.gateways[0]->tree->counters().links_lost;
+        world.stopped.insert(1);
+        world.send(0, {1}, "x", "while it stands still");
+        world.run(stopped);
+        CHECK((world.gateways[0]->tree->counters().links_lost == lost) == kept);
+        world.go_on(1);
+        world.run(seconds(5));
+        CHECK(world.why_not_one_tree() == "");
+        CHECK(world.gateways[1]->received.size() == (kept ? 1 : 0));
+        CHECK(world.gateways[1]->logged("stood still") == !kept);
+        world.send(0, {1}, "x", "afterwards");
+        world.run(milliseconds(100));
+        REQUIRE_FALSE(world.gateways[1]->received.empty());
+        CHECK(world.gateways[1]->received.back().payload == "afterwards");
+    }
 }
 
 TEST_CASE("a durable record comes with its position and what came before it", "[peer][tree]") {

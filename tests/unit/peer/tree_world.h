@@ -300,7 +300,8 @@ class World {
         for (;;) {
             Instant next = events.empty() ? base::instant_max : events.begin()->first.first;
             for (const auto& gateway : gateways)
-                if (gateway) next = std::min(next, std::max(now, gateway->tree->next_deadline()));
+                if (gateway && !stopped.contains(gateway->place))
+                    next = std::min(next, std::max(now, gateway->tree->next_deadline()));
             if (next > end) break;
             now = std::max(now, next);
             ++steps;
@@ -315,7 +316,7 @@ class World {
                 continue;
             }
             for (const auto& gateway : gateways) {
-                if (!gateway || gateway->tree->next_deadline() > now) continue;
+                if (!gateway || stopped.contains(gateway->place) || gateway->tree->next_deadline() > now) continue;
                 gateway->tree->tick(now);
                 pump(*gateway);
             }
@@ -414,6 +415,7 @@ class World {
     bool dials_vanish = false;            ///< no dial is answered
     std::set<std::size_t> slow_readers;   ///< places that read nothing
     std::set<std::uint64_t> black_holes;  ///< pipes that swallow everything
+    std::set<std::size_t> stopped;        ///< places whose process does nothing; its sockets take what comes
     std::function<void(std::size_t from, std::size_t to, base::Bytes&)> spoil;
     std::function<void(Tree&)> restore;  ///< called before each start
     std::uint64_t steps = 0, steps_max = 2'000'000;
@@ -538,7 +540,8 @@ class World {
         if (!pipe.open || cuts.contains(std::minmax(pipe.ends[0].place, pipe.ends[1].place))) return;
         Gateway* gateway = alive(end);
         if (!gateway || black_holes.contains(key)) return;
-        if (gateway->paused.contains(end.transport) || slow_readers.contains(end.place)) return;
+        if (gateway->paused.contains(end.transport) || slow_readers.contains(end.place) || stopped.contains(end.place))
+            return;
         if (!pipe.bytes[side].empty()) {
             const std::size_t size = prng.between(1, std::min(chunk_max, pipe.bytes[side].size()));
             const base::Bytes chunk = pipe.bytes[side].substr(0, size);
@@ -555,6 +558,14 @@ class World {
                 pump(*gateway);
             }
         }
+    }
+
+    /// A stopped process goes on: it finds what came meanwhile.
+    void go_on(std::size_t place) {
+        stopped.erase(place);
+        for (auto& [key, pipe] : pipes)
+            for (std::size_t side = 0; side < 2; ++side)
+                if (pipe.open && pipe.ends[side].place == place) schedule_delivery(key, side);
     }
 
     /// A slow reader reads again: what waited for it was taken by the sockets meanwhile.
