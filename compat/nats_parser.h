@@ -64,8 +64,8 @@ struct PublishAhead {
 /// Where stock depends on how its reads were split, this parser does not: a '\r' in the middle of a line is a blank
 /// (stock cuts the line's last byte, or drops the '\r').
 ///
-/// As in stock, arguments that begin with a '\n' go on in the next line ("SUB \nfoo 1" is "SUB foo 1"), but not those of
-/// a publish: stock takes the '\n' for the subject's first byte then, and so delivers lines that are none to others.
+/// As in stock, arguments that begin with a '\n' go on in the next line ("SUB \nfoo 1" is "SUB foo 1"), but not those
+/// of a publish: stock takes the '\n' for the subject's first byte then, and so delivers lines that are none to others.
 /// Source: nats-server server/parser.go OP_SUB_SPC and its like, which look at the first byte for blanks alone.
 ///
 /// Threads: one at a time.
