@@ -4,7 +4,7 @@
 //     shard -> tree shard   publish, scope, publish_durable, request_waits, closed, subscribe, unsubscribe, lost, taken
 //     tree shard -> shard   deliver_queued, publish_again, hold, resume, refuse, refuse_held
 //
-// Leaves to others: what is to be done (gateway/tree_by_mail there, gateway/tree_desk on the tree shard).
+// Leaves to others: what is to be done (gateway/tree_by_mail there, gateway/shard_tree on the tree shard).
 #pragma once
 
 #include <cstdint>

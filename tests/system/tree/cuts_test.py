@@ -10,23 +10,18 @@ import random
 import unittest
 
 import nats.errors
-from grove import NOBODY_HERE, Grove, TreeTest
+from grove import NOBODY_HERE, WireTest
 from traffic import Flow
-from wire import ALL, CONTROL, DURABLE, VOLATILE, Wire
+from wire import ALL, CONTROL, DURABLE, VOLATILE
 
 ORDERS = 200
 SEED = 20261121
 FLAWED_CONNECTIONS = 40
 
 
-class Line(TreeTest):
+class Line(WireTest):
     async def asyncSetUp(self):
         await super().asyncSetUp()
-        self.playground = Grove()
-        self.addCleanup(self.playground.close)
-        self.wire = Wire()
-        self.addCleanup(self.wire.close)
-        await self.away(self.grow)
         self.flows = []
         for name, source, sink in (("there", self.z, self.c), ("back", self.c, self.z)):
             for durable in (False, True):

@@ -5,6 +5,7 @@ import unittest
 
 from clients import connect
 from servers import NOBODY_HERE, SHARDS, Playground, ServerFailed, wait_until
+from wire import Wire
 
 WHOLE_SECONDS_MAX = 60  # generous: a loaded machine; DESIGN 4.6 asks for one tree within 30 s of the last fault
 LOOK_SECONDS = 0.02  # between two looks at all of them
@@ -139,3 +140,15 @@ class TreeTest(unittest.IsolatedAsyncioTestCase):
             if asyncio.get_running_loop().time() > deadline:
                 raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
             await asyncio.sleep(0.01)
+
+
+class WireTest(TreeTest):
+    """Gateways on both sides of a line that can be spoiled; grow() of the test starts them."""
+
+    async def asyncSetUp(self):
+        await super().asyncSetUp()
+        self.playground = Grove()
+        self.addCleanup(self.playground.close)
+        self.wire = Wire()
+        self.addCleanup(self.wire.close)
+        await self.away(self.grow)

@@ -7,19 +7,10 @@ import json
 import unittest
 
 from clients import Collector
-from grove import NOBODY_HERE, Grove, TreeTest
-from wire import Wire
+from grove import NOBODY_HERE, WireTest
 
 
-class Spoiled(TreeTest):
-    async def asyncSetUp(self):
-        await super().asyncSetUp()
-        self.playground = Grove()
-        self.addCleanup(self.playground.close)
-        self.wire = Wire()
-        self.addCleanup(self.wire.close)
-        await self.away(self.grow)
-
+class Spoiled(WireTest):
     def grow(self):
         # A word cannot be found in what is compressed.
         self.a = self.playground.gateway("a", extra=["--tree-advertise", self.wire.address, "--tree-compression", "off"]).start()

@@ -18,6 +18,13 @@ std::vector<ConnectionId> connections(const std::vector<LocalReceiver>& receiver
     return out;
 }
 
+/// Whether the route of `subject` has to be made for this, or made anew.
+bool matched_by(Router& router, const char* subject) {
+    const std::uint64_t before = router.stats().matches;
+    router.route(g, subject);
+    return router.stats().matches != before;
+}
+
 TEST_CASE("slots are dense and reused under another generation", "[routing][router]") {
     Router router;
     const SubscriptionId first = router.subscribe(g, "a", "", 1);
@@ -224,24 +231,20 @@ TEST_CASE("the cache holds no more receivers than it was given room for", "[rout
 TEST_CASE("an exact filter that comes or goes outdates the route of its own subject alone",
           "[routing][router][cache]") {
     Router router;
-    const auto matched_by = [&](const char* subject) {
-        const std::uint64_t before = router.stats().matches;
-        router.route(g, subject);
-        return router.stats().matches != before;
-    };
     for (int i = 0; i < 2; ++i) {
         router.route(g, "orders.new");
         router.route(g, "orders.old");
     }
     const auto outdates_its_own_alone = [&] {
-        return matched_by("orders.new") && !matched_by("orders.old") && !matched_by("orders.other.new");
+        return matched_by(router, "orders.new") && !matched_by(router, "orders.old") &&
+               !matched_by(router, "orders.other.new");
     };
     router.route(g, "orders.other.new");
     router.route(g, "orders.other.new");
 
     const SubscriptionId plain = router.subscribe(g, "orders.new", "", 1);
     CHECK(outdates_its_own_alone());
-    CHECK_FALSE(matched_by("orders.new"));
+    CHECK_FALSE(matched_by(router, "orders.new"));
     const SubscriptionId member = router.subscribe(g, "orders.new", "q", 1);
     CHECK(outdates_its_own_alone());
     router.set_shard_interest(1, g, "orders.new", "", 1);
@@ -259,34 +262,29 @@ TEST_CASE("an exact filter that comes or goes outdates the route of its own subj
     CHECK_FALSE(router.route(g, "orders.new").has_taker());
 
     router.set_gateway_interest(1, g, "orders.*", "", 1);  // a wildcard: whatever begins so
-    CHECK(matched_by("orders.new"));
-    CHECK(matched_by("orders.old"));
-    CHECK(matched_by("orders.other.new"));
+    CHECK(matched_by(router, "orders.new"));
+    CHECK(matched_by(router, "orders.old"));
+    CHECK(matched_by(router, "orders.other.new"));
 }
 
 TEST_CASE("a change of a wildcard filter outdates the routes of its first token, a leading wildcard all of them",
           "[routing][router][cache]") {
     Router router;
-    const auto matched_by = [&](const char* subject) {
-        const std::uint64_t before = router.stats().matches;
-        router.route(g, subject);
-        return router.stats().matches != before;
-    };
     for (int i = 0; i < 2; ++i) {
         router.route(g, "orders.new");
         router.route(g, "stock.low");
     }
-    REQUIRE_FALSE(matched_by("orders.new"));
-    REQUIRE_FALSE(matched_by("stock.low"));
+    REQUIRE_FALSE(matched_by(router, "orders.new"));
+    REQUIRE_FALSE(matched_by(router, "stock.low"));
 
     const SubscriptionId exact = router.subscribe(g, "orders.new", "", 1);
     CHECK(router.route(g, "orders.new").plain.size() == 1);
-    CHECK_FALSE(matched_by("stock.low"));
+    CHECK_FALSE(matched_by(router, "stock.low"));
     router.set_gateway_interest(1, g, "orders.>", "q", 1);
-    CHECK(matched_by("orders.new"));
-    CHECK_FALSE(matched_by("stock.low"));
+    CHECK(matched_by(router, "orders.new"));
+    CHECK_FALSE(matched_by(router, "stock.low"));
     router.set_gateway_interest(1, g, "orders.>", "q", 1);  // says what is known already
-    CHECK_FALSE(matched_by("orders.new"));
+    CHECK_FALSE(matched_by(router, "orders.new"));
     router.set_gateway_interest(1, g, "orders.>", "q", 2);
     CHECK(router.route(g, "orders.new").groups[0].remembered_weight == 2);
     router.unsubscribe(exact);
@@ -294,7 +292,7 @@ TEST_CASE("a change of a wildcard filter outdates the routes of its first token,
 
     router.set_shard_interest(1, g, "*.low", "", 1);
     CHECK(router.route(g, "stock.low").shards.size() == 1);
-    CHECK(matched_by("orders.new"));
+    CHECK(matched_by(router, "orders.new"));
     router.set_shard_interest(1, g, "*.low", "", 0);
     CHECK(router.route(g, "stock.low").shards.empty());
 }
